@@ -1,0 +1,2 @@
+//! Placeholder until its first room lands.
+fn main() {}
