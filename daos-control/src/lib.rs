@@ -1,7 +1,10 @@
 //! The control plane of a storage node, as a library.
 
+pub mod config;
 #[cfg(feature = "server")]
 pub mod durable_file;
+#[cfg(feature = "server")]
+pub mod engine_command;
 pub mod fault;
 #[cfg(feature = "server")]
 pub mod superblock;
