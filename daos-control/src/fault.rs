@@ -48,6 +48,15 @@ impl Fault {
         self
     }
 
+    /// Adds the causes of `error`, each in its own words, as the reason. The text of `error` itself belongs into
+    /// the description.
+    #[must_use]
+    pub fn with_causes_of(mut self, error: &dyn std::error::Error) -> Self {
+        let causes = std::iter::successors(error.source(), |cause| cause.source());
+        self.reason = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        self
+    }
+
     /// Whether there is a remedy to print.
     #[must_use]
     pub fn has_resolution(&self) -> bool {

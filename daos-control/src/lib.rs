@@ -1,13 +1,15 @@
 //! The control plane of a storage node, as a library.
 
 pub mod config;
-#[cfg(feature = "drpc")]
-pub mod drpc;
 #[cfg(feature = "server")]
 pub mod durable_file;
 #[cfg(feature = "server")]
 pub mod engine_command;
 pub mod fault;
+#[cfg(feature = "server")]
+pub mod format;
+#[cfg(feature = "server")]
+pub mod start_table;
 #[cfg(feature = "server")]
 pub mod superblock;
 

@@ -64,27 +64,7 @@ impl SuperblockError {
     /// The fault for the superblock at `path`.
     #[must_use]
     pub fn to_fault(&self, path: &std::path::Path) -> Fault {
-        let fault = Fault::new(
-            "storage",
-            self.code(),
-            format!("{}: {self}", path.display()),
-            self.resolution(),
-        );
-        match std::error::Error::source(self) {
-            Some(cause) => fault.with_reason(crate::superblock::error::chain(cause)),
-            None => fault,
-        }
+        let description = format!("{}: {self}", path.display());
+        Fault::new("storage", self.code(), description, self.resolution()).with_causes_of(self)
     }
-}
-
-/// An error and its causes in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }
