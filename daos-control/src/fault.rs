@@ -3,6 +3,12 @@
 //! Owns the text form and the conversion from every leaf error. Called by the gRPC edge, the client and the
 //! programs. Must not know protobuf (see `wire`) nor how any operation works.
 
+mod der;
+pub mod table;
+
+pub use der::Der;
+pub use table::code;
+
 use std::borrow::Cow;
 use std::fmt;
 

@@ -12,5 +12,7 @@ pub mod format;
 pub mod start_table;
 #[cfg(feature = "server")]
 pub mod superblock;
+#[cfg(feature = "client")]
+pub mod wire;
 
 pub use fault::Fault;

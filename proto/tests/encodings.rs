@@ -1,6 +1,6 @@
 //! A few encodings worked out by hand from the field numbers of contract 2, byte for byte.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use daos_proto::{ctl, drpc, mgmt, rpc_status, shared};
 use prost::Message;
@@ -57,7 +57,7 @@ fn error_info_keeps_its_metadata_in_field_three() {
     let info = rpc_status::ErrorInfo {
         reason: "proto.fault.Fault".into(),
         domain: "scm".into(),
-        metadata: HashMap::from([("Code".to_owned(), "101".to_owned())]),
+        metadata: BTreeMap::from([("Code".to_owned(), "101".to_owned())]),
     };
     let mut expected = vec![0x0a, 17];
     expected.extend_from_slice(b"proto.fault.Fault");

@@ -1,0 +1,12 @@
+//! The wire: everything that gives protobuf and gRPC forms to domain values, and back.
+//!
+//! The edges (`rpc`, `client`, `system_ops::peer`) call it; use-cases never see a generated type. Must not decide.
+
+mod identity;
+mod status;
+
+pub use identity::{
+    COMPONENT_HEADER, Component, VERSION_HEADER, Version, WIRE_VERSION, address_system, sign,
+    split_system,
+};
+pub use status::{CallError, NotReady, connection_fault};
