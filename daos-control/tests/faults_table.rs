@@ -61,12 +61,14 @@ fn scan(dir: &Path, used: &mut BTreeSet<(i32, String)>) {
     }
 }
 
-/// Numbers in the bodies of `fn code(&self)` and in the second place of `Fault::new(`.
+/// Numbers in the bodies of `fn code` and in the second place of `Fault::new(`.
 fn codes_in(text: &str) -> Vec<i32> {
     let text = text.split("#[cfg(test)]").next().unwrap_or_default();
     let mut codes = Vec::new();
-    for body in text.split("fn code(&self) -> i32 {").skip(1) {
-        codes.extend(integers(balanced(body)));
+    for head in ["fn code(&self) -> i32 {", "fn code(self) -> i32 {"] {
+        for body in text.split(head).skip(1) {
+            codes.extend(integers(balanced(body)));
+        }
     }
     for arguments in text.split("Fault::new(").skip(1) {
         let second = arguments.split(',').nth(1).unwrap_or_default();
