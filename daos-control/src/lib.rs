@@ -1,6 +1,8 @@
 //! The control plane of a storage node, as a library.
 
 pub mod config;
+#[cfg(feature = "drpc")]
+pub mod drpc;
 #[cfg(feature = "server")]
 pub mod durable_file;
 #[cfg(feature = "server")]
