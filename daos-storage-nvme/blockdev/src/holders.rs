@@ -1,0 +1,162 @@
+//! Which processes hold a mount, a device or a file. Called by `uses`, and by the storage crates when an
+//! unmount says 'busy'. Must not signal anybody.
+//!
+//! Processes come and go while this looks, and a plain user may not look into others' processes: both are
+//! passed over, so an empty answer means 'none that can be seen'.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
+use serde::{Deserialize, Serialize};
+
+use crate::{BlockdevError, DeviceNumber, mounts};
+
+/// A process, as an administrator would look for it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ProcessRef {
+    /// Process id.
+    pub pid: u32,
+    /// Its name as `ps` shows it.
+    pub name: String,
+}
+
+impl fmt::Display for ProcessRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (pid {})", self.name, self.pid)
+    }
+}
+
+/// Processes with their directory, root, program, an open file or a mapping on what is mounted at `path`.
+/// Empty when nothing is mounted there.
+///
+/// # Errors
+/// The mount table or `/proc` cannot be read.
+pub fn holders_of_mount(path: &Path) -> Result<Vec<ProcessRef>, BlockdevError> {
+    let Some(mount) = mounts::mount_at(path)? else { return Ok(Vec::new()) };
+    processes(|proc_dir| {
+        let by_link =
+            links(proc_dir, &["cwd", "root", "exe"]).chain(descriptors(proc_dir)).any(|object| {
+                match object.mount_id {
+                    Some(id) => id == mount.id,
+                    None => object.file_system == mount.device,
+                }
+            });
+        by_link || maps_file_below(proc_dir, &mount.mount_point, mount.device)
+    })
+}
+
+/// Processes, other than this one, that have the block device open. Programs that only ever glance at a new
+/// device (udev, blkid) are not counted.
+///
+/// # Errors
+/// `/proc` cannot be read.
+pub fn openers_of_device(number: DeviceNumber) -> Result<Vec<ProcessRef>, BlockdevError> {
+    openers(|object| object.block_device == Some(number))
+}
+
+/// Processes, other than this one, that have the file open.
+///
+/// # Errors
+/// The file or `/proc` cannot be read.
+pub fn openers_of_file(path: &Path) -> Result<Vec<ProcessRef>, BlockdevError> {
+    let file = object_at(path).map_err(|error| {
+        BlockdevError::from_io(path, "look at the file", std::io::Error::from(error))
+    })?;
+    openers(|object| object.file_system == file.file_system && object.inode == file.inode)
+}
+
+fn openers(wanted: impl Fn(&Object) -> bool) -> Result<Vec<ProcessRef>, BlockdevError> {
+    let own = std::process::id();
+    let found = processes(|proc_dir| {
+        proc_dir.file_name() != Some(own.to_string().as_ref())
+            && descriptors(proc_dir).any(|object| wanted(&object))
+    })?;
+    const GLANCERS: [&str; 4] = ["systemd-udevd", "(udev-worker)", "udevd", "blkid"];
+    Ok(found.into_iter().filter(|process| !GLANCERS.contains(&process.name.as_str())).collect())
+}
+
+/// What a link below `/proc/<pid>` leads to.
+struct Object {
+    file_system: DeviceNumber,
+    inode: u64,
+    mount_id: Option<u64>,
+    block_device: Option<DeviceNumber>,
+}
+
+fn object_at(path: &Path) -> rustix::io::Result<Object> {
+    let wanted = StatxFlags::TYPE | StatxFlags::INO | StatxFlags::MNT_ID;
+    // Without the sync a dead network file system elsewhere does not make this hang.
+    let facts = statx(CWD, path, AtFlags::STATX_DONT_SYNC, wanted)?;
+    let is_block = rustix::fs::FileType::from_raw_mode(u32::from(facts.stx_mode))
+        == rustix::fs::FileType::BlockDevice;
+    Ok(Object {
+        file_system: DeviceNumber { major: facts.stx_dev_major, minor: facts.stx_dev_minor },
+        inode: facts.stx_ino,
+        mount_id: (facts.stx_mask & StatxFlags::MNT_ID.bits() != 0).then_some(facts.stx_mnt_id),
+        block_device: is_block
+            .then_some(DeviceNumber { major: facts.stx_rdev_major, minor: facts.stx_rdev_minor }),
+    })
+}
+
+fn links<'a>(proc_dir: &'a Path, names: &'a [&str]) -> impl Iterator<Item = Object> + 'a {
+    names.iter().filter_map(|name| object_at(&proc_dir.join(name)).ok())
+}
+
+fn descriptors(proc_dir: &Path) -> impl Iterator<Item = Object> + use<> {
+    fs::read_dir(proc_dir.join("fd"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| object_at(&entry.path()).ok())
+}
+
+/// `start-end perms offset major:minor inode path`, numbers of the device in hexadecimal.
+fn maps_file_below(proc_dir: &Path, mount_point: &Path, device: DeviceNumber) -> bool {
+    let Ok(maps) = fs::read(proc_dir.join("maps")) else { return false };
+    String::from_utf8_lossy(&maps).lines().any(|line| {
+        let mut fields = line.split_ascii_whitespace().skip(3);
+        let on_device = fields.next().and_then(hex_number) == Some(device);
+        // The path is the rest of the line and may hold blanks.
+        on_device
+            && line.find('/').is_some_and(|at| Path::new(&line[at..]).starts_with(mount_point))
+    })
+}
+
+fn hex_number(field: &str) -> Option<DeviceNumber> {
+    let (major, minor) = field.split_once(':')?;
+    Some(DeviceNumber {
+        major: u32::from_str_radix(major, 16).ok()?,
+        minor: u32::from_str_radix(minor, 16).ok()?,
+    })
+}
+
+fn processes(keep: impl Fn(&Path) -> bool) -> Result<Vec<ProcessRef>, BlockdevError> {
+    let mut found: Vec<ProcessRef> = process_dirs()?
+        .into_iter()
+        .filter(|dir| keep(dir))
+        .filter_map(|dir| process(&dir))
+        .collect();
+    found.sort();
+    Ok(found)
+}
+
+/// The `/proc/<pid>` directories that exist now.
+pub(crate) fn process_dirs() -> Result<Vec<PathBuf>, BlockdevError> {
+    let read = fs::read_dir("/proc")
+        .map_err(|source| BlockdevError::from_io("/proc", "list the processes", source))?;
+    let is_pid = |name: &str| name.bytes().all(|byte| byte.is_ascii_digit());
+    Ok(read
+        .flatten()
+        .filter(|entry| entry.file_name().to_str().is_some_and(is_pid))
+        .map(|entry| entry.path())
+        .collect())
+}
+
+fn process(dir: &Path) -> Option<ProcessRef> {
+    let pid = dir.file_name()?.to_str()?.parse().ok()?;
+    let name = fs::read(dir.join("comm")).unwrap_or_default();
+    let name = String::from_utf8_lossy(&name).trim_end().to_owned();
+    Some(ProcessRef { pid, name: if name.is_empty() { "unknown".to_owned() } else { name } })
+}
