@@ -37,12 +37,21 @@ mod bind;
 mod call;
 mod client;
 mod connection;
+pub mod der;
 pub mod frame;
 mod listener;
+mod messages;
 mod method;
+mod ras;
 
 pub use bind::{BindError, MAX_SOCKET_PATH_BYTES, check_path_length, remove_stale};
 pub use call::{Call, EnvelopeError, Response, Status, UNREADABLE_SEQUENCE};
 pub use client::{CallError, Client};
 pub use listener::{Handler, Listener, ListenerHandle, ListenerLimits, Peer, Reply};
+pub use messages::{
+    BioError, BodyError, GroupMember, GroupUpdate, LogMasks, NotifyReady, SetRank,
+    decode_cluster_event, decode_status, encode_cluster_event, encode_cluster_event_answer,
+    encode_status,
+};
 pub use method::{Method, Module};
+pub use ras::{RasDetail, RasEvent, RasId, RasSeverity, RasType};
