@@ -1,0 +1,487 @@
+//! Every way in which an operation on storage class memory can be refused or fail.
+//!
+//! Owns the fault numbers of this crate: those of contract 10.2 where the condition exists there, ours from
+//! 1200 to 1214. Called by everything here and by the fault conversion of the control plane.
+
+use std::path::PathBuf;
+
+use rustix::io::Errno;
+
+use crate::model::{Entries, Holder};
+
+/// What went wrong, to which device or path. [`ScmError::code`] is stable, [`ScmError::resolution`] says what
+/// an administrator can do about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScmError {
+    /// A program that is needed is not installed (code 1, E4).
+    #[error("{tool} is needed for {device} and was not found in {searched}")]
+    MissingTool {
+        /// Name of the program, e.g. `mkfs.ext4`.
+        tool: String,
+        /// Device it was needed for.
+        device: PathBuf,
+        /// Directories that were searched, colon separated.
+        searched: String,
+    },
+    /// A plain format of something that already is a DAOS storage (code 101, R130).
+    #[error("SCM of engine {engine} at {} is already formatted: {what}", mount_point.display())]
+    AlreadyFormatted {
+        /// Engine index on this host.
+        engine: u32,
+        /// Its mount point.
+        mount_point: PathBuf,
+        /// What was seen, e.g. `superblock present` or `/dev/pmem0 holds ext4 labelled daos`.
+        what: String,
+    },
+    /// A plain format of a device that holds somebody else's data (code 101 as in contract 7.3; W10, W14).
+    #[error("{} holds {signature}, which is not a DAOS storage", device.display())]
+    ForeignSignature {
+        /// The configured device.
+        device: PathBuf,
+        /// Type, label and uuid of what is on it.
+        signature: String,
+    },
+    /// The device is mounted, at another place than the engine's mount point (code 103, R128).
+    #[error("{} is mounted at {at}", device.display())]
+    DeviceMounted {
+        /// The configured device.
+        device: PathBuf,
+        /// Where, with the process of another mount namespace if it is one.
+        at: String,
+    },
+    /// Something else is mounted at the engine's mount point, or more than one thing (code 104, R128, E3).
+    #[error("{} already is a mount point: {what}", mount_point.display())]
+    TargetMounted {
+        /// The engine's mount point.
+        mount_point: PathBuf,
+        /// What is mounted there.
+        what: String,
+    },
+    /// A path may not be read, created or given to its owner (code 105).
+    #[error("{} may not be {action}", path.display())]
+    PathDenied {
+        /// The path.
+        path: PathBuf,
+        /// What was tried, as a past participle: `read`, `created`, `given to uid 7`.
+        action: String,
+        /// The kernel's answer.
+        #[source]
+        source: Errno,
+    },
+    /// A device carries our file system and the directory to mount it on cannot be made (code 106).
+    #[error("{} holds a DAOS file system, but {} cannot be created", device.display(), mount_point.display())]
+    NoMountDirectory {
+        /// The device.
+        device: PathBuf,
+        /// The mount point.
+        mount_point: PathBuf,
+        /// The kernel's answer.
+        #[source]
+        source: Errno,
+    },
+    /// Something unforeseen inside the control plane itself (code 200).
+    #[error("internal: {what}")]
+    Internal {
+        /// What happened.
+        what: String,
+    },
+    /// Class ram with a size of zero (code 201, R127).
+    #[error("SCM of engine {engine} is class ram with size 0")]
+    RamSizeZero {
+        /// Engine index.
+        engine: u32,
+    },
+    /// Class dcpm needs exactly one device (code 202, R127).
+    #[error("SCM of engine {engine} is class dcpm with {count} usable devices, needs exactly one")]
+    DeviceCount {
+        /// Engine index.
+        engine: u32,
+        /// How many non-empty device paths were given.
+        count: usize,
+    },
+    /// No mount point, or one that is not an absolute plain path (code 203, R127).
+    #[error("SCM of engine {engine} has no usable mount point: {why}")]
+    NoMountPoint {
+        /// Engine index.
+        engine: u32,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The configured device does not exist (code 204, R110).
+    #[error("configured SCM device {} does not exist", device.display())]
+    DeviceMissing {
+        /// The device.
+        device: PathBuf,
+    },
+    /// Neither class ram nor class dcpm was asked for (code 205, R127).
+    #[error("SCM of engine {engine} has neither a RAM size nor a device")]
+    NoClass {
+        /// Engine index.
+        engine: u32,
+    },
+    /// Both classes were asked for (code 206, R127).
+    #[error("SCM of engine {engine} has both RAM and device parameters")]
+    BothClasses {
+        /// Engine index.
+        engine: u32,
+    },
+    /// Looking for modules, regions or namespaces failed (code 208).
+    #[error("discovery of persistent memory failed at {what}")]
+    DiscoveryFailed {
+        /// The path or call that failed.
+        what: String,
+        /// The kernel's answer.
+        #[source]
+        source: Errno,
+    },
+    /// Not enough free memory for the RAM disks (code 214, contract 5.7).
+    #[error(
+        "{wanted} bytes of RAM disk need {needed} bytes of available memory, there are {available}"
+    )]
+    LowMemory {
+        /// Sum of the sizes.
+        wanted: u64,
+        /// 90 % of it.
+        needed: u64,
+        /// MemAvailable.
+        available: u64,
+    },
+    /// A mounted tmpfs is bigger than configured (code 215, contract 5.7).
+    #[error("tmpfs at {} has {actual} bytes, configured are {configured}", mount_point.display())]
+    RamdiskTooBig {
+        /// The mount point.
+        mount_point: PathBuf,
+        /// Its size in bytes.
+        actual: u64,
+        /// The configured size in bytes.
+        configured: u64,
+    },
+    /// A plain unmount was refused since processes use the file system (code 1200).
+    #[error("{} is busy: {}", mount_point.display(), Holder::list(holders))]
+    Busy {
+        /// The mount point.
+        mount_point: PathBuf,
+        /// Who uses it; empty when no process could be found (another mount namespace, the kernel).
+        holders: Vec<Holder>,
+    },
+    /// The device is used by something other than a mount: swap, md, dm, loop, partitions, an open claim
+    /// (code 1201).
+    #[error("{} is in use: {}", device.display(), users.join("; "))]
+    InUse {
+        /// The device.
+        device: PathBuf,
+        /// Each use in words.
+        users: Vec<String>,
+    },
+    /// Content was half erased by a format that did not end (code 1202).
+    #[error("an earlier format did not finish erasing {}", path.display())]
+    EraseInterrupted {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The mount point holds files that are not known to be ours (code 1203, W1, W46).
+    #[error("{} is not empty: {entries}", path.display())]
+    HoldsContent {
+        /// The directory or mount point.
+        path: PathBuf,
+        /// What is in it.
+        entries: Entries,
+    },
+    /// The engine of this storage runs (code 1204, E25).
+    #[error("engine {engine} is running on {}", mount_point.display())]
+    EngineRunning {
+        /// Engine index.
+        engine: u32,
+        /// Its mount point.
+        mount_point: PathBuf,
+    },
+    /// This process may not mount (code 1205, R117).
+    #[error("this process may not mount {}: {why}", mount_point.display())]
+    MayNotMount {
+        /// The mount point.
+        mount_point: PathBuf,
+        /// What was tried and what the kernel said.
+        why: String,
+    },
+    /// The mount point cannot be used for what is configured (code 1206).
+    #[error("{} cannot hold SCM: {why}", path.display())]
+    UnsuitablePath {
+        /// The path.
+        path: PathBuf,
+        /// Symbolic link, not a directory, not on a tmpfs, something mounted below, and so on.
+        why: String,
+    },
+    /// What was accepted is not what would be done now (code 1207).
+    #[error("SCM plan for {} no longer holds: {why}", mount_point.display())]
+    PlanChanged {
+        /// The mount point.
+        mount_point: PathBuf,
+        /// What differs.
+        why: String,
+    },
+    /// The device cannot be mounted with direct access (code 1208).
+    #[error("{} does not offer direct access (dax)", device.display())]
+    NoDax {
+        /// The device.
+        device: PathBuf,
+    },
+    /// The configured device is something else (code 1209, E4).
+    #[error("{} is not a block device but {kind}", device.display())]
+    NotABlockDevice {
+        /// The path.
+        device: PathBuf,
+        /// What it is, e.g. `a directory`.
+        kind: String,
+    },
+    /// A program failed; its words are kept (code 1210, E4).
+    #[error("{command} for {} failed ({status}): {output}", device.display())]
+    CommandFailed {
+        /// The program and its arguments.
+        command: String,
+        /// The device it worked on.
+        device: PathBuf,
+        /// Exit status, signal or deadline.
+        status: String,
+        /// Standard output and standard error, capped.
+        output: String,
+    },
+    /// What was read back is not what was written (code 1211).
+    #[error("{subject} was set up but reads back differently: {why}")]
+    ReadBack {
+        /// Device or mount point.
+        subject: String,
+        /// What was expected and what was found.
+        why: String,
+    },
+    /// This body has no such operation (code 1212).
+    #[error("{operation} is not available here: {why}")]
+    Unsupported {
+        /// The operation.
+        operation: &'static str,
+        /// Why not.
+        why: String,
+    },
+    /// Asked to mount what was never formatted (code 1213).
+    #[error("SCM of engine {engine} at {} is not formatted: {what}", mount_point.display())]
+    NotFormatted {
+        /// Engine index.
+        engine: u32,
+        /// The mount point.
+        mount_point: PathBuf,
+        /// What was seen instead.
+        what: String,
+    },
+    /// A system call failed in a way no other number names (code 1214).
+    #[error("cannot {action} {}", path.display())]
+    System {
+        /// What was tried, e.g. `mount tmpfs on`.
+        action: &'static str,
+        /// Path or device.
+        path: PathBuf,
+        /// The kernel's answer.
+        #[source]
+        source: Errno,
+    },
+}
+
+/// Every fault number this crate gives, with its meaning in a few words; `docs/faults.md` is compared with it.
+pub const FAULT_CODES: &[(i32, &str)] = &[
+    (1, "a needed program is not installed"),
+    (101, "already formatted, or formatted by somebody else"),
+    (103, "device is mounted elsewhere"),
+    (104, "something else is mounted at the mount point"),
+    (105, "path may not be accessed"),
+    (106, "file system exists but its mount directory cannot be made"),
+    (200, "internal error"),
+    (201, "RAM size is 0"),
+    (202, "class dcpm needs exactly one device"),
+    (203, "no mount point"),
+    (204, "device does not exist"),
+    (205, "neither ram nor dcpm parameters"),
+    (206, "both ram and dcpm parameters"),
+    (208, "discovery failed"),
+    (214, "not enough memory for the RAM disks"),
+    (215, "mounted tmpfs is bigger than configured"),
+    (1200, "mount point is busy"),
+    (1201, "device is in use"),
+    (1202, "an earlier erase was interrupted"),
+    (1203, "mount point holds unknown files"),
+    (1204, "engine is running"),
+    (1205, "this process may not mount"),
+    (1206, "path cannot hold SCM"),
+    (1207, "plan no longer holds"),
+    (1208, "device offers no direct access"),
+    (1209, "not a block device"),
+    (1210, "a program failed"),
+    (1211, "read back differs from what was written"),
+    (1212, "operation is not available in this provider"),
+    (1213, "not formatted"),
+    (1214, "system call failed"),
+];
+
+impl ScmError {
+    /// The stable fault number: contract 10.2, or ours from 1200 on.
+    #[must_use]
+    pub fn code(&self) -> i32 {
+        match self {
+            Self::MissingTool { .. } => 1,
+            Self::AlreadyFormatted { .. } | Self::ForeignSignature { .. } => 101,
+            Self::DeviceMounted { .. } => 103,
+            Self::TargetMounted { .. } => 104,
+            Self::PathDenied { .. } => 105,
+            Self::NoMountDirectory { .. } => 106,
+            Self::Internal { .. } => 200,
+            Self::RamSizeZero { .. } => 201,
+            Self::DeviceCount { .. } => 202,
+            Self::NoMountPoint { .. } => 203,
+            Self::DeviceMissing { .. } => 204,
+            Self::NoClass { .. } => 205,
+            Self::BothClasses { .. } => 206,
+            Self::DiscoveryFailed { .. } => 208,
+            Self::LowMemory { .. } => 214,
+            Self::RamdiskTooBig { .. } => 215,
+            Self::Busy { .. } => 1200,
+            Self::InUse { .. } => 1201,
+            Self::EraseInterrupted { .. } => 1202,
+            Self::HoldsContent { .. } => 1203,
+            Self::EngineRunning { .. } => 1204,
+            Self::MayNotMount { .. } => 1205,
+            Self::UnsuitablePath { .. } => 1206,
+            Self::PlanChanged { .. } => 1207,
+            Self::NoDax { .. } => 1208,
+            Self::NotABlockDevice { .. } => 1209,
+            Self::CommandFailed { .. } => 1210,
+            Self::ReadBack { .. } => 1211,
+            Self::Unsupported { .. } => 1212,
+            Self::NotFormatted { .. } => 1213,
+            Self::System { .. } => 1214,
+        }
+    }
+
+    /// The fault domain of contract 10.2 for the number: `scm` or `storage`.
+    #[must_use]
+    pub fn domain(&self) -> &'static str {
+        match self {
+            Self::TargetMounted { .. }
+            | Self::PathDenied { .. }
+            | Self::NoMountDirectory { .. }
+            | Self::LowMemory { .. }
+            | Self::RamdiskTooBig { .. } => "storage",
+            _ => "scm",
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn resolution(&self) -> &'static str {
+        match self {
+            Self::MissingTool { .. } => "install the program (mkfs.ext4 is in e2fsprogs) and retry",
+            Self::AlreadyFormatted { .. } => {
+                "start the server to use it, or format with --reformat to lose what is on it"
+            }
+            Self::ForeignSignature { .. } => {
+                "check that the right device is configured; format with --reformat to lose what is on it"
+            }
+            Self::DeviceMounted { .. } | Self::TargetMounted { .. } => "unmount it and retry",
+            Self::PathDenied { .. } => {
+                "run daos_server as a user with access to the path, or correct owner and mode"
+            }
+            Self::NoMountDirectory { .. } => "create the mount point directory and retry",
+            Self::Internal { .. } => "retry; if it stays, report it with the server log",
+            Self::RamSizeZero { .. } => "set scm_size to the number of GiB, or leave it out",
+            Self::DeviceCount { .. } => "name exactly one device in scm_list",
+            Self::NoMountPoint { .. } => "set scm_mount to an absolute path",
+            Self::DeviceMissing { .. } => {
+                "check scm_list; run SCM preparation (daos_server storage prepare --scm-only) to create it"
+            }
+            Self::NoClass { .. } => "set scm_class to ram or dcpm with its parameters",
+            Self::BothClasses { .. } => "remove scm_size or scm_list, according to scm_class",
+            Self::DiscoveryFailed { .. } => "check that /sys is mounted and readable",
+            Self::LowMemory { .. } => "lower scm_size or nr_hugepages, or free memory",
+            Self::RamdiskTooBig { .. } => "unmount the tmpfs and format again, or raise scm_size",
+            Self::Busy { .. } => {
+                "stop the processes named, or find them in other mount namespaces, and retry"
+            }
+            Self::InUse { .. } => {
+                "release the device (swapoff, stop md, dm or loop, delete partitions) and retry"
+            }
+            Self::EraseInterrupted { .. } => "format with --reformat to finish erasing",
+            Self::HoldsContent { .. } => {
+                "check that the path is the right one and move the files away; --reformat erases them only where a tmpfs is mounted at the path itself"
+            }
+            Self::EngineRunning { .. } => "stop the engine (dmg system stop) and retry",
+            Self::MayNotMount { .. } => {
+                "run daos_server as root, or set scm_mount to a new name directly below a tmpfs mount such as /dev/shm (class ram)"
+            }
+            Self::UnsuitablePath { .. } => "set scm_mount to a plain directory of its own",
+            Self::PlanChanged { .. } => "make a new plan, read it, and apply that",
+            Self::NoDax { .. } => {
+                "use an fsdax namespace (ndctl create-namespace --mode fsdax) on persistent memory"
+            }
+            Self::NotABlockDevice { .. } => "correct scm_list",
+            Self::CommandFailed { .. } => "read the output of the program above and the kernel log",
+            Self::ReadBack { .. } => {
+                "something else works on the same storage, or the kernel ignored a setting: check both and format again"
+            }
+            Self::Unsupported { .. } => {
+                "use a host and a provider with persistent memory, or do it with ndctl and ipmctl"
+            }
+            Self::NotFormatted { .. } => "run dmg storage format",
+            Self::System { .. } => "see the kernel's answer and its log",
+        }
+    }
+
+    /// An [`ScmError::System`] from the error of a standard library call.
+    pub(crate) fn system(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+        source: impl Into<SystemCause>,
+    ) -> Self {
+        Self::System { action, path: path.into(), source: source.into().0 }
+    }
+}
+
+/// The kernel's answer, from either kind of error the callers meet.
+pub(crate) struct SystemCause(pub(crate) Errno);
+
+impl From<Errno> for SystemCause {
+    fn from(errno: Errno) -> Self {
+        Self(errno)
+    }
+}
+
+impl From<std::io::Error> for SystemCause {
+    fn from(error: std::io::Error) -> Self {
+        Self(Errno::from_io_error(&error).unwrap_or(Errno::IO))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_those_of_the_contract_or_in_our_range() {
+        for (code, meaning) in FAULT_CODES {
+            assert!(
+                *code == 1
+                    || (101..=106).contains(code)
+                    || (200..=216).contains(code)
+                    || (1200..=1214).contains(code),
+                "{code} {meaning}"
+            );
+        }
+        let mut codes: Vec<i32> = FAULT_CODES.iter().map(|(code, _)| *code).collect();
+        codes.dedup();
+        assert_eq!(codes.len(), FAULT_CODES.len(), "listed twice or out of order");
+    }
+
+    #[test]
+    fn the_cause_is_kept_and_not_repeated_in_the_text() {
+        let error = ScmError::system("unmount", "/mnt/daos0", Errno::PERM);
+        assert_eq!(error.to_string(), "cannot unmount /mnt/daos0");
+        let source = std::error::Error::source(&error).map(ToString::to_string);
+        assert_eq!(source, Some(Errno::PERM.to_string()));
+    }
+}

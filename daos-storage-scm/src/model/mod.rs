@@ -1,0 +1,25 @@
+//! The values this crate speaks in: what is wanted, what was seen, what came of it.
+//!
+//! Plain data without I/O, shared by the planner, every provider body and their callers.
+
+mod entries;
+mod inventory;
+mod mounted;
+mod observed;
+mod provision;
+mod target;
+
+pub use entries::{ENTRIES_SHOWN, Entries};
+pub use inventory::{
+    AppDirectRegion, Discovered, MountUsage, RegionHealth, RegionKind, ScanRequest, ScmInventory,
+    ScmModule, ScmNamespace,
+};
+pub use mounted::{Holder, ScmForm, ScmMounted, Unmounted};
+pub use observed::{
+    Dax, DeviceContent, DeviceFacts, DeviceIdentity, DeviceState, DirectoryFacts, FoundAt, Medium,
+    MountFacts, MountPointState, MountRight, ParentFacts, RamFacts, ScmObserved, ScmReadiness,
+};
+pub use provision::{
+    NamespacesPerSocket, PrepareOutcome, PrepareRequest, ResetOutcome, ResetRequest,
+};
+pub use target::{DcpmSpec, Owner, RamForm, RamSpec, ScmClass, ScmParams, ScmTarget};
