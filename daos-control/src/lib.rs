@@ -11,6 +11,8 @@ pub mod fault;
 #[cfg(feature = "server")]
 pub mod format;
 #[cfg(feature = "server")]
+pub mod network;
+#[cfg(feature = "server")]
 pub mod rpc;
 #[cfg(feature = "server")]
 pub mod start_table;

@@ -5,3 +5,5 @@
 
 pub mod access;
 pub mod admission;
+pub mod layers;
+pub mod listen;

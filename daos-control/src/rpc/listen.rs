@@ -1,0 +1,86 @@
+//! The control port: binds it, and names who has it when it is taken (R15, contract 1.1).
+//!
+//! Called once by the server's start. Knows sockets and `/proc`, nothing of what is served.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use tokio::net::TcpListener;
+
+use crate::fault::{Fault, code};
+
+/// Binds the control port; port 0 takes any free one. TCP over IPv4 only, as stock peers do.
+///
+/// # Errors
+/// Fault 1291 when the port is taken, naming the process that has it where that can be seen; 1292 for anything
+/// else.
+pub async fn bind(address: Ipv4Addr, port: u16) -> Result<TcpListener, Fault> {
+    let wanted = SocketAddrV4::new(address, port);
+    TcpListener::bind(wanted).await.map_err(|error| refused(wanted, &error))
+}
+
+fn refused(wanted: SocketAddrV4, error: &io::Error) -> Fault {
+    if error.kind() != io::ErrorKind::AddrInUse {
+        return Fault::new(
+            "server",
+            code::CONTROL_PORT_UNUSABLE,
+            format!("cannot listen on {wanted}"),
+            "set port and control_iface in the configuration to what this host has",
+        )
+        .with_reason(error);
+    }
+    let holder = holder(wanted.port()).map_or(String::new(), |holder| format!(" by {holder}"));
+    Fault::new(
+        "server",
+        code::CONTROL_PORT_IN_USE,
+        format!("port {} is in use{holder}", wanted.port()),
+        "stop that process, or set another port in the configuration",
+    )
+    .with_reason(error)
+}
+
+/// `pid 123 (name)` of the process that listens on a port of this network namespace, as far as this user may see.
+fn holder(port: u16) -> Option<String> {
+    let listening = procfs::net::tcp()
+        .into_iter()
+        .chain(procfs::net::tcp6())
+        .flatten()
+        .find(|entry| {
+            entry.local_address.port() == port && entry.state == procfs::net::TcpState::Listen
+        })?
+        .inode;
+    procfs::process::all_processes().ok()?.flatten().find_map(|process| {
+        let mut open = process.fd().ok()?.flatten();
+        open.any(|fd| matches!(fd.target, procfs::process::FDTarget::Socket(inode) if inode == listening))
+            .then(|| format!("pid {} ({})", process.pid, name_of(&process)))
+    })
+}
+
+fn name_of(process: &procfs::process::Process) -> String {
+    process.stat().map_or_else(|_| "unknown".to_owned(), |stat| stat.comm)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::bind;
+
+    #[tokio::test]
+    async fn a_taken_port_names_its_holder() {
+        let first = bind(Ipv4Addr::LOCALHOST, 0).await.expect("a free port");
+        let port = first.local_addr().expect("bound").port();
+        let fault = bind(Ipv4Addr::LOCALHOST, port).await.expect_err("taken");
+        assert_eq!(fault.code, 1291);
+        assert!(fault.description.contains(&port.to_string()), "{fault}");
+        assert!(fault.description.contains(&format!("pid {}", std::process::id())), "{fault}");
+        assert!(fault.has_resolution());
+    }
+
+    #[tokio::test]
+    async fn an_address_of_another_host_is_refused() {
+        let fault = bind(Ipv4Addr::new(192, 0, 2, 1), 0).await.expect_err("not ours");
+        assert_eq!(fault.code, 1292);
+        assert!(fault.description.contains("192.0.2.1"), "{fault}");
+    }
+}
