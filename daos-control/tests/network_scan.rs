@@ -54,7 +54,7 @@ fn devices_nodes_and_cores_are_read_from_the_tree() {
 fn a_tree_without_interfaces_is_an_error_that_names_it() {
     let dir = tempfile::tempdir().expect("directory");
     let error = observe_at(dir.path()).expect_err("nothing there");
-    assert_eq!(error.code(), 1293);
+    assert_eq!(error.code(), 1363);
     assert!(error.to_string().contains("class/net"));
 }
 

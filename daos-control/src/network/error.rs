@@ -1,4 +1,4 @@
-//! What can go wrong while looking at the network (fault 1290, contract 707).
+//! What can go wrong while looking at the network (fault 1360, contract 707).
 
 use std::io;
 use std::path::PathBuf;
@@ -37,8 +37,8 @@ impl NetworkError {
     #[must_use]
     pub fn code(&self) -> i32 {
         match self {
-            Self::UnknownProvider { .. } => 1290,
-            Self::Unreadable { .. } | Self::Addresses { .. } => 1293,
+            Self::UnknownProvider { .. } => 1360,
+            Self::Unreadable { .. } | Self::Addresses { .. } => 1363,
         }
     }
 

@@ -176,7 +176,7 @@ mod tests {
     fn an_unknown_provider_is_refused_with_the_known_ones() {
         let error =
             rows(&network(), &Wanted::Named(vec!["z".repeat(1000)]), &[]).expect_err("none");
-        assert_eq!(error.code(), 1290);
+        assert_eq!(error.code(), 1360);
         assert!(error.to_string().len() < 200);
         assert!(error.resolution().contains("ofi+tcp;ofi_rxm"));
     }

@@ -12,7 +12,7 @@ use crate::fault::{Fault, code};
 /// Binds the control port; port 0 takes any free one. TCP over IPv4 only, as stock peers do.
 ///
 /// # Errors
-/// Fault 1291 when the port is taken, naming the process that has it where that can be seen; 1292 for anything
+/// Fault 1361 when the port is taken, naming the process that has it where that can be seen; 1362 for anything
 /// else.
 pub async fn bind(address: Ipv4Addr, port: u16) -> Result<TcpListener, Fault> {
     let wanted = SocketAddrV4::new(address, port);
@@ -71,7 +71,7 @@ mod tests {
         let first = bind(Ipv4Addr::LOCALHOST, 0).await.expect("a free port");
         let port = first.local_addr().expect("bound").port();
         let fault = bind(Ipv4Addr::LOCALHOST, port).await.expect_err("taken");
-        assert_eq!(fault.code, 1291);
+        assert_eq!(fault.code, 1361);
         assert!(fault.description.contains(&port.to_string()), "{fault}");
         assert!(fault.description.contains(&format!("pid {}", std::process::id())), "{fault}");
         assert!(fault.has_resolution());
@@ -80,7 +80,7 @@ mod tests {
     #[tokio::test]
     async fn an_address_of_another_host_is_refused() {
         let fault = bind(Ipv4Addr::new(192, 0, 2, 1), 0).await.expect_err("not ours");
-        assert_eq!(fault.code, 1292);
+        assert_eq!(fault.code, 1362);
         assert!(fault.description.contains("192.0.2.1"), "{fault}");
     }
 }
