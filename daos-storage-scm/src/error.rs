@@ -5,13 +5,14 @@
 
 use std::path::PathBuf;
 
+use daos_blockdev::BlockdevError;
 use rustix::io::Errno;
 
-use crate::model::{Entries, Holder};
+use crate::model::{Entries, ProcessRef};
 
 /// What went wrong, to which device or path. [`ScmError::code`] is stable, [`ScmError::resolution`] says what
 /// an administrator can do about it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScmError {
     /// A program that is needed is not installed (code 1, E4).
@@ -158,12 +159,12 @@ pub enum ScmError {
         configured: u64,
     },
     /// A plain unmount was refused since processes use the file system (code 1200).
-    #[error("{} is busy: {}", mount_point.display(), Holder::list(holders))]
+    #[error("{} is busy: {}", mount_point.display(), list(holders))]
     Busy {
         /// The mount point.
         mount_point: PathBuf,
         /// Who uses it; empty when no process could be found (another mount namespace, the kernel).
-        holders: Vec<Holder>,
+        holders: Vec<ProcessRef>,
     },
     /// The device is used by something other than a mount: swap, md, dm, loop, partitions, an open claim
     /// (code 1201).
@@ -272,6 +273,9 @@ pub enum ScmError {
         /// What was seen instead.
         what: String,
     },
+    /// Looking at or claiming a block device failed (its own code, 1215 to 1224).
+    #[error(transparent)]
+    Device(#[from] BlockdevError),
     /// A system call failed in a way no other number names (code 1214).
     #[error("cannot {action} {}", path.display())]
     System {
@@ -285,7 +289,15 @@ pub enum ScmError {
     },
 }
 
-/// Every fault number this crate gives, with its meaning in a few words; `docs/faults.md` is compared with it.
+fn list(holders: &[ProcessRef]) -> String {
+    if holders.is_empty() {
+        return "no process that can be seen holds it, it may be one in another mount namespace"
+            .to_owned();
+    }
+    holders.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Every fault number of this crate's own, with its meaning in a few words, for comparison with `docs/faults.md`.
 pub const FAULT_CODES: &[(i32, &str)] = &[
     (1, "a needed program is not installed"),
     (101, "already formatted, or formatted by somebody else"),
@@ -356,6 +368,7 @@ impl ScmError {
             Self::Unsupported { .. } => 1212,
             Self::NotFormatted { .. } => 1213,
             Self::System { .. } => 1214,
+            Self::Device(error) => error.code(),
         }
     }
 
@@ -429,6 +442,7 @@ impl ScmError {
             }
             Self::NotFormatted { .. } => "run dmg storage format",
             Self::System { .. } => "see the kernel's answer and its log",
+            Self::Device(error) => error.resolution(),
         }
     }
 

@@ -41,8 +41,8 @@ pub mod sim;
 pub use by_class::ByClass;
 pub use error::{FAULT_CODES, ScmError};
 pub use model::{
-    AppDirectRegion, DcpmSpec, DeviceContent, DeviceState, Discovered, Entries, Holder, Medium,
-    MountFacts, MountPointState, MountRight, Owner, PrepareOutcome, PrepareRequest, RamForm,
+    AppDirectRegion, DcpmSpec, DeviceContent, DeviceState, Discovered, Entries, Medium, MountFacts,
+    MountPointState, MountRight, Owner, PrepareOutcome, PrepareRequest, ProcessRef, RamForm,
     RamSpec, ResetOutcome, ResetRequest, ScanRequest, ScmClass, ScmForm, ScmInventory, ScmModule,
     ScmMounted, ScmNamespace, ScmObserved, ScmParams, ScmReadiness, ScmTarget, Unmounted,
 };

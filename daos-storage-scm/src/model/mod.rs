@@ -9,15 +9,16 @@ mod observed;
 mod provision;
 mod target;
 
+pub use daos_blockdev::{DeviceIdentity, DeviceKind, DeviceNumber, ProcessRef};
 pub use entries::{ENTRIES_SHOWN, Entries};
 pub use inventory::{
     AppDirectRegion, Discovered, MountUsage, RegionHealth, RegionKind, ScanRequest, ScmInventory,
     ScmModule, ScmNamespace,
 };
-pub use mounted::{Holder, ScmForm, ScmMounted, Unmounted};
+pub use mounted::{ScmForm, ScmMounted, Unmounted};
 pub use observed::{
-    Dax, DeviceContent, DeviceFacts, DeviceIdentity, DeviceState, DirectoryFacts, FoundAt, Medium,
-    MountFacts, MountPointState, MountRight, ParentFacts, RamFacts, ScmObserved, ScmReadiness,
+    Dax, DeviceContent, DeviceFacts, DeviceState, DirectoryFacts, FoundAt, Medium, MountFacts,
+    MountPointState, MountRight, ParentFacts, RamFacts, ScmObserved, ScmReadiness,
 };
 pub use provision::{
     NamespacesPerSocket, PrepareOutcome, PrepareRequest, ResetOutcome, ResetRequest,

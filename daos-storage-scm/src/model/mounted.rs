@@ -59,32 +59,3 @@ pub enum Unmounted {
     /// There was nothing to unmount: missing path, no mount point, or the directory form (E2).
     WasNotMounted,
 }
-
-/// A process that keeps a mount busy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
-    /// Process id.
-    pub pid: u32,
-    /// Its command name.
-    pub command: String,
-    /// How it holds the mount, e.g. `open file`, `working directory`.
-    pub how: String,
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (pid {}, {})", self.command.escape_debug(), self.pid, self.how)
-    }
-}
-
-impl Holder {
-    /// All in one line; says so when none could be found.
-    #[must_use]
-    pub fn list(holders: &[Self]) -> String {
-        if holders.is_empty() {
-            return "no process of this host's /proc holds it, look into other mount namespaces"
-                .to_owned();
-        }
-        holders.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-    }
-}

@@ -3,6 +3,7 @@
 //! Made by a provider's `observe`, judged by the planner. Holds no numbers that change by themselves (free
 //! bytes, times), so that two looks at the same state are equal.
 
+use daos_blockdev::{DeviceIdentity, DeviceNumber};
 use serde::Serialize;
 
 use super::{Entries, ScmForm, ScmTarget};
@@ -101,7 +102,7 @@ pub struct MountFacts {
     /// Source as mounted, e.g. `/dev/pmem0`.
     pub source: String,
     /// Major and minor number of its device.
-    pub device: (u32, u32),
+    pub device: DeviceNumber,
     /// Whether the root of the file system is mounted, not a subdirectory (bind mount).
     pub whole: bool,
     /// Options of mount and file system, comma separated.
@@ -189,21 +190,6 @@ pub struct DeviceFacts {
     pub dax: Dax,
     /// Whether this process may mount ext4 at all: tried.
     pub may_mount: MountRight,
-}
-
-/// What tells one device from another, whatever its name is today.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct DeviceIdentity {
-    /// Major and minor number (W8).
-    pub device: (u32, u32),
-    /// Kernel name, e.g. `pmem0`.
-    pub name: String,
-    /// Size in bytes.
-    pub size_bytes: u64,
-    /// Serial number, namespace uuid or backing file: whatever names it for people, may be empty.
-    pub label: String,
-    /// Number that the kernel gives to each appearance of a disk, never twice; 0 where it has none.
-    pub sequence: u64,
 }
 
 /// What is on a device (E7).

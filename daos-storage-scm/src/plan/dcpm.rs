@@ -100,7 +100,7 @@ fn own_mount<'a>(
 }
 
 pub(super) fn is_own(mount: &MountFacts, facts: &DeviceFacts) -> bool {
-    mount.device == facts.identity.device && mount.whole
+    mount.device == facts.identity.number && mount.whole
 }
 
 /// In use is refused whatever is intended (E3, R128).
@@ -171,7 +171,7 @@ fn adopt(
     }
     Ok(Draft {
         form,
-        identity: identity(device, facts),
+        identity: facts.identity.to_string(),
         content: format!(
             "{}, mounted with {}",
             place::describe_content(&facts.content),
@@ -215,24 +215,8 @@ fn make(
         (DeviceContent::Blank, None) => Vec::new(),
         _ => vec![format!("{content} on {}", device.display())],
     };
-    let identity = identity(device, facts);
+    let identity = facts.identity.to_string();
     Draft { form, identity, content, steps, destroys, notices: notices(form) }
-}
-
-fn identity(device: &Path, facts: &DeviceFacts) -> String {
-    let id = &facts.identity;
-    let label = match id.label.is_empty() {
-        true => String::new(),
-        false => format!(", {}", id.label.escape_debug()),
-    };
-    format!(
-        "{} ({}, {}:{}, {} bytes{label})",
-        device.display(),
-        id.name,
-        id.device.0,
-        id.device.1,
-        id.size_bytes
-    )
 }
 
 fn notices(form: ScmForm) -> Vec<String> {

@@ -67,11 +67,8 @@ fn describe_medium(medium: &Medium) -> String {
     match medium {
         Medium::Ram(ram) => format!("{ram:?}"),
         Medium::Dcpm(DeviceState::Present(device)) => format!(
-            "{} {}:{} of {} bytes, {}, {}",
-            device.identity.name,
-            device.identity.device.0,
-            device.identity.device.1,
-            device.identity.size_bytes,
+            "{}, {}, {}",
+            device.identity,
             describe_content(&device.content),
             if device.used_by.is_empty() && device.mounted_elsewhere.is_empty() {
                 "not in use elsewhere"

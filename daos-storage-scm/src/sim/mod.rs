@@ -14,8 +14,8 @@ use async_trait::async_trait;
 
 use crate::error::ScmError;
 use crate::model::{
-    Holder, PrepareOutcome, PrepareRequest, ResetOutcome, ResetRequest, ScanRequest, ScmInventory,
-    ScmMounted, ScmObserved, ScmTarget, Unmounted,
+    PrepareOutcome, PrepareRequest, ProcessRef, ResetOutcome, ResetRequest, ScanRequest,
+    ScmInventory, ScmMounted, ScmObserved, ScmTarget, Unmounted,
 };
 use crate::plan::AcceptedScmPlan;
 use crate::provider::{ScmProvider, StepObserver};
@@ -85,7 +85,7 @@ impl SimScm {
     }
 
     /// Lets a process hold a mount busy; an empty list lets go.
-    pub fn hold_mount(&self, mount_point: impl AsRef<Path>, holders: Vec<Holder>) {
+    pub fn hold_mount(&self, mount_point: impl AsRef<Path>, holders: Vec<ProcessRef>) {
         self.lock().world.hold(mount_point.as_ref(), holders);
     }
 

@@ -7,14 +7,16 @@ use rustix::io::Errno;
 
 use crate::ScmError;
 use crate::model::{
-    Dax, DeviceContent, DeviceFacts, DeviceIdentity, DeviceState, DirectoryFacts, Discovered,
-    Entries, FoundAt, Holder, Medium, MountFacts, MountPointState, MountRight, MountUsage,
-    ParentFacts, RamFacts, ScanRequest, ScmInventory, ScmMounted, ScmNamespace, ScmObserved,
-    ScmReadiness, ScmTarget, Unmounted,
+    Dax, DeviceContent, DeviceFacts, DeviceIdentity, DeviceKind, DeviceNumber, DeviceState,
+    DirectoryFacts, Discovered, Entries, FoundAt, Medium, MountFacts, MountPointState, MountRight,
+    MountUsage, ParentFacts, ProcessRef, RamFacts, ScanRequest, ScmInventory, ScmMounted,
+    ScmNamespace, ScmObserved, ScmReadiness, ScmTarget, Unmounted,
 };
 use crate::plan::ScmStep;
 
 const DEFAULT_RAM: u64 = 8 << 30;
+
+const TMPFS: DeviceNumber = DeviceNumber { major: 0, minor: 40 };
 
 type Files = BTreeSet<String>;
 
@@ -42,7 +44,7 @@ struct Directory {
 struct Mount {
     id: u64,
     what: Mounted,
-    holders: Vec<Holder>,
+    holders: Vec<ProcessRef>,
 }
 
 #[derive(Debug, Clone)]
@@ -108,7 +110,7 @@ impl World {
         self.directories.insert(path.to_owned(), directory);
     }
 
-    pub(super) fn hold(&mut self, path: &Path, holders: Vec<Holder>) {
+    pub(super) fn hold(&mut self, path: &Path, holders: Vec<ProcessRef>) {
         if let Some(mount) = self.mounts.get_mut(path) {
             mount.holders = holders;
         }
@@ -205,12 +207,12 @@ impl World {
         let none = Files::new();
         let (fs_type, source, device, options, size_bytes, files, erasing) = match &mount.what {
             Mounted::Tmpfs { size, options, files, erasing } => {
-                ("tmpfs", "tmpfs".to_owned(), (0, 40), options, *size, files, *erasing)
+                ("tmpfs", "tmpfs".to_owned(), TMPFS, options, *size, files, *erasing)
             }
             Mounted::Device { path, options } => {
                 let device = self.devices.get(path);
                 let files = device.map_or(&none, |device| &device.files);
-                let number = device.map_or((0, 0), Device::number);
+                let number = device.map_or(TMPFS, Device::number);
                 let size = device.map_or(0, |device| device.size);
                 ("ext4", path.display().to_string(), number, options, size, files, false)
             }
@@ -239,11 +241,16 @@ impl World {
         });
         DeviceState::Present(Box::new(DeviceFacts {
             identity: DeviceIdentity {
-                device: device.number(),
+                path: path.to_owned(),
                 name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+                number: device.number(),
                 size_bytes: device.size,
-                label: "simulated".to_owned(),
-                sequence: device.id,
+                sector_bytes: 4096,
+                serial: Some(format!("SIM{:04}", device.id)),
+                model: Some("simulated".to_owned()),
+                wwn: None,
+                disk_sequence: Some(device.id),
+                kind: DeviceKind::Disk,
             },
             content: device.content.clone(),
             mounted_elsewhere: elsewhere.map(|(at, _)| at.display().to_string()).collect(),
@@ -414,7 +421,7 @@ impl World {
 }
 
 impl Device {
-    fn number(&self) -> (u32, u32) {
-        (259, u32::try_from(self.id).unwrap_or(u32::MAX))
+    fn number(&self) -> DeviceNumber {
+        DeviceNumber { major: 259, minor: u32::try_from(self.id).unwrap_or(u32::MAX) }
     }
 }
