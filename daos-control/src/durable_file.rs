@@ -178,6 +178,18 @@ pub fn remove(path: &Path) -> Result<bool, WriteError> {
     }
 }
 
+/// Removes a directory with everything in it, durably; without one, does nothing. Follows no link.
+///
+/// # Errors
+/// [`WriteError`] naming the step.
+pub fn remove_tree(path: &Path) -> Result<(), WriteError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(WriteError::at(WriteStep::Remove, path))?,
+    }
+    sync_directory(parent(path))
+}
+
 /// Reads a plain file of at most `limit` bytes; `None` when there is none.
 ///
 /// # Errors
