@@ -98,21 +98,42 @@ impl From<&RefusedMetadata> for Fault {
     }
 }
 
-/// Looks at the control metadata directory; changes nothing.
+/// What was seen of control metadata, for one engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MetadataObserved {
+    /// State of the whole.
+    pub state: MetadataState,
+    /// Names in the engine's directory; `None` when there is no such directory.
+    pub entries: Option<Vec<String>>,
+}
+
+/// Looks at the control metadata directory `path` and at what the engine of `home` has there; changes nothing.
 #[must_use]
-pub fn observe(path: &Path) -> MetadataState {
+pub fn observe(path: &Path, home: &EngineHome) -> MetadataObserved {
+    let directory = home.directory();
+    let looked = state(path).and_then(|state| {
+        let entries = match check_directory(&directory)? {
+            true => Some(names(&directory)?),
+            false => None,
+        };
+        Ok(MetadataObserved { state, entries })
+    });
+    looked.unwrap_or_else(|refused| MetadataObserved {
+        state: MetadataState::Refused(refused),
+        entries: None,
+    })
+}
+
+fn state(path: &Path) -> Result<MetadataState, RefusedMetadata> {
     let control = EngineHome::control_directory(path);
-    let usable = check_directory(path)
-        .and_then(|there| check_directory(&control).map(|formatted| (there, formatted)))
-        .and_then(|found| check_file_system(path).map(|()| found));
-    match usable {
-        Err(refused) => MetadataState::Refused(refused),
-        Ok((_, true)) => MetadataState::Ready,
-        Ok((there, false)) => {
-            let missing = if there { &control } else { path };
-            MetadataState::NeedsFormat { why: format!("{} does not exist", missing.display()) }
-        }
+    let there = check_directory(path)?;
+    let formatted = check_directory(&control)?;
+    check_file_system(path)?;
+    if formatted {
+        return Ok(MetadataState::Ready);
     }
+    let missing = if there { &control } else { path };
+    Ok(MetadataState::NeedsFormat { why: format!("{} does not exist", missing.display()) })
 }
 
 /// Whether a directory is there; anything else in its place is refused, links too.
@@ -164,6 +185,8 @@ fn judge(nearest: &Path, magic: i64, nosuid: bool) -> Result<(), RefusedMetadata
 pub struct MetadataPlan {
     /// The engine's directory.
     pub directory: PathBuf,
+    /// It does not exist yet.
+    pub create: bool,
     /// Names in it now.
     pub content: Vec<String>,
     /// Files to remove first, the superblock before all others.
@@ -181,8 +204,7 @@ impl MetadataPlan {
             .remove_system
             .iter()
             .map(|path| format!("remove the system database {}", path.display()));
-        let create = (!self.directory.is_dir())
-            .then(|| format!("create directory {}", self.directory.display()));
+        let create = self.create.then(|| format!("create directory {}", self.directory.display()));
         removed.chain(system).chain(create).collect()
     }
 
@@ -193,26 +215,35 @@ impl MetadataPlan {
     }
 }
 
-/// Plans the metadata of one engine; `lose_system` when the system database of this host goes with it.
+/// Plans the metadata of one engine; `remove_system` when the system database of this host goes with it. Pure.
 ///
 /// # Errors
-/// [`RefusedMetadata::ForeignContent`] when its directory holds what is not ours.
-pub fn plan(home: &EngineHome, lose_system: bool) -> Result<MetadataPlan, RefusedMetadata> {
+/// [`RefusedMetadata`] as observed, or when the engine's directory holds what is not ours.
+pub fn plan(
+    home: &EngineHome,
+    observed: &MetadataObserved,
+    remove_system: bool,
+) -> Result<MetadataPlan, RefusedMetadata> {
+    if let MetadataState::Refused(refused) = &observed.state {
+        return Err(refused.clone());
+    }
     let directory = home.directory();
-    check_directory(&directory)?;
-    let content = names(&directory)
-        .map_err(|why| RefusedMetadata::BadPath { path: directory.clone(), why })?;
-    let (ours, foreign): (Vec<String>, Vec<String>) =
-        content.iter().cloned().partition(|name| ENGINE_FILES.contains(&name.as_str()));
+    let content = observed.entries.clone().unwrap_or_default();
+    let foreign: Vec<String> =
+        content.iter().filter(|name| !ENGINE_FILES.contains(&name.as_str())).cloned().collect();
     if !foreign.is_empty() {
         return Err(RefusedMetadata::ForeignContent { path: directory, entries: foreign });
     }
-    let mut remove_files: Vec<PathBuf> = ours.iter().map(|name| directory.join(name)).collect();
     let superblock = home.superblock();
+    let mut remove_files: Vec<PathBuf> = content.iter().map(|name| directory.join(name)).collect();
     remove_files.sort_by_key(|path| *path != superblock);
-    let system = home.system_database();
-    let remove_system = (lose_system && check_directory(&system)?).then_some(system);
-    Ok(MetadataPlan { directory, content, remove_files, remove_system })
+    Ok(MetadataPlan {
+        create: observed.entries.is_none(),
+        directory,
+        content,
+        remove_files,
+        remove_system: remove_system.then(|| home.system_database()),
+    })
 }
 
 /// Carries the plan out; `step` is told each step before it is taken.
@@ -228,20 +259,22 @@ pub fn execute(plan: &MetadataPlan, mut step: impl FnMut(&str)) -> Result<(), Wr
         step(&format!("remove the system database {}", path.display()));
         durable_file::remove_tree(path)?;
     }
-    step(&format!("create directory {}", plan.directory.display()));
+    if plan.create {
+        step(&format!("create directory {}", plan.directory.display()));
+    }
     durable_file::create_directories(&plan.directory, MODE)
 }
 
-/// Names in a directory, in order; none when it does not exist.
-pub(super) fn names(directory: &Path) -> Result<Vec<String>, String> {
-    let entries = match fs::read_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(|error| error.to_string())?,
-    };
-    let mut names = entries
-        .map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| error.to_string())?;
+fn names(directory: &Path) -> Result<Vec<String>, RefusedMetadata> {
+    let entries = fs::read_dir(directory).and_then(|entries| {
+        entries
+            .map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()))
+            .collect::<io::Result<Vec<String>>>()
+    });
+    let mut names = entries.map_err(|error| RefusedMetadata::BadPath {
+        path: directory.to_owned(),
+        why: error.to_string(),
+    })?;
     names.sort();
     Ok(names)
 }
@@ -254,17 +287,27 @@ mod tests {
         EngineHome::ControlMetadata { path: path.to_owned(), index }
     }
 
+    fn plan_of(
+        home: &EngineHome,
+        path: &Path,
+        system: bool,
+    ) -> Result<MetadataPlan, RefusedMetadata> {
+        plan(home, &observe(path, home), system)
+    }
+
     #[test]
     fn absent_path_and_absent_directory_need_a_format() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("md");
-        assert!(matches!(observe(&path), MetadataState::NeedsFormat { .. }));
+        let home = home(&path, 0);
+        let state = || observe(&path, &home).state;
+        assert!(matches!(state(), MetadataState::NeedsFormat { .. }));
         fs::create_dir(&path).unwrap();
-        assert!(matches!(observe(&path), MetadataState::NeedsFormat { .. }));
-        let plan = plan(&home(&path, 0), false).unwrap();
+        assert!(matches!(state(), MetadataState::NeedsFormat { .. }));
+        let plan = plan_of(&home, &path, false).unwrap();
         assert!(!plan.destroys());
         execute(&plan, |_| {}).unwrap();
-        assert_eq!(observe(&path), MetadataState::Ready);
+        assert_eq!(state(), MetadataState::Ready);
         assert!(path.join("daos_control/engine0").is_dir());
     }
 
@@ -277,15 +320,16 @@ mod tests {
             let home = home(&path, index);
             fs::create_dir_all(home.directory()).unwrap();
             fs::write(home.superblock(), "x").unwrap();
+            fs::write(home.device_config(), "x").unwrap();
         }
         fs::create_dir_all(control.join("control_raft/snapshots")).unwrap();
         fs::write(path.join("other"), "keep").unwrap();
-        let plan = plan(&home(&path, 0), true).unwrap();
+        let plan = plan_of(&home(&path, 0), &path, true).unwrap();
         assert!(plan.destroys());
         assert_eq!(plan.remove_files.first(), Some(&home(&path, 0).superblock()));
         let mut steps = Vec::new();
         execute(&plan, |step| steps.push(step.to_owned())).unwrap();
-        assert_eq!(steps.len(), 3, "{steps:?}");
+        assert_eq!(steps, plan.steps());
         assert!(!home(&path, 0).superblock().exists());
         assert!(!control.join("control_raft").exists());
         assert!(home(&path, 1).superblock().exists());
@@ -298,13 +342,14 @@ mod tests {
         let home = home(dir.path(), 0);
         fs::create_dir_all(home.directory()).unwrap();
         fs::write(home.directory().join("thesis.tex"), "years of work").unwrap();
-        let refused = plan(&home, false).unwrap_err();
+        let refused = plan_of(&home, dir.path(), false).unwrap_err();
         assert_eq!(refused.code(), 1251);
         assert!(refused.to_string().contains("thesis.tex"));
+        let refused = |path: &Path| matches!(state(path), Err(RefusedMetadata::BadPath { .. }));
         fs::write(dir.path().join("file"), "x").unwrap();
-        assert!(matches!(observe(&dir.path().join("file")), MetadataState::Refused(_)));
+        assert!(refused(&dir.path().join("file")));
         std::os::unix::fs::symlink(dir.path(), dir.path().join("link")).unwrap();
-        assert!(matches!(observe(&dir.path().join("link")), MetadataState::Refused(_)));
+        assert!(refused(&dir.path().join("link")));
     }
 
     #[test]

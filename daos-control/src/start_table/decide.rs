@@ -1,10 +1,8 @@
 //! The start table itself, one function per kind of place. Pure.
 
 use super::decision::{holds_something_else, not_mounted, nothing_to_recreate_on};
-use super::{
-    Contents, MetadataAtStart, Mountable, ScmAtStart, StartDecision, StartFacts, WaitReason,
-};
-use crate::format::{MarkKind, MarkState};
+use super::{Contents, Mountable, ScmAtStart, StartDecision, StartFacts, WaitReason};
+use crate::format::{MarkKind, MarkState, MetadataState};
 use crate::superblock::SuperblockState;
 
 /// Decides what to do with one engine's storage at start.
@@ -115,13 +113,15 @@ fn unmounted(facts: &StartFacts, why: WaitReason) -> StartDecision {
 }
 
 /// The superblock lies on disk and RAM is made anew when it is gone (contract 7.3).
-fn with_metadata(facts: &StartFacts, metadata: &MetadataAtStart) -> StartDecision {
+fn with_metadata(facts: &StartFacts, metadata: &MetadataState) -> StartDecision {
     match metadata {
-        MetadataAtStart::Refused(fault) => return StartDecision::Refuse { fault: fault.clone() },
-        MetadataAtStart::NeedsFormat { why } => {
+        MetadataState::Refused(refused) => {
+            return StartDecision::Refuse { fault: refused.into() };
+        }
+        MetadataState::NeedsFormat { why } => {
             return wait(WaitReason::MetadataMissing { why: why.clone() });
         }
-        MetadataAtStart::Ready => {}
+        MetadataState::Ready => {}
     }
     if !matches!(facts.superblock, SuperblockState::Readable(_)) {
         return by_superblock(facts).unwrap_or_else(|| match facts.scm {

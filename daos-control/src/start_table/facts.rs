@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::fault::Fault;
-use crate::format::MarkState;
+use crate::format::{MarkState, MetadataState};
 use crate::superblock::SuperblockState;
 
 /// Everything the start table looks at, for one engine.
@@ -26,7 +25,7 @@ pub struct StartFacts {
     /// What the journal says about this engine.
     pub mark: MarkState,
     /// State of `control_metadata`; `None` when the configuration has none.
-    pub metadata: Option<MetadataAtStart>,
+    pub metadata: Option<MetadataState>,
     /// `--recreate-superblocks`.
     pub recreate_superblocks: bool,
     /// What the superblock would say about the management service; for the log line only.
@@ -75,20 +74,6 @@ pub enum Contents {
     Empty,
     /// Something: the names, at most a few of them.
     Holds(Vec<String>),
-}
-
-/// State of the control metadata directory (contract 7.3).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MetadataAtStart {
-    /// Formatted.
-    Ready,
-    /// Absent or without its directory.
-    NeedsFormat {
-        /// What is missing.
-        why: String,
-    },
-    /// It can never work there, e.g. a network file system.
-    Refused(Fault),
 }
 
 /// Roles of the management service, as the seed prints them when it makes a superblock.

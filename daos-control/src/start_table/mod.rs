@@ -10,5 +10,5 @@ mod facts;
 mod table_test;
 
 pub use decide::decide_start;
-pub use decision::{Mountable, StartDecision, WaitReason};
-pub use facts::{Contents, MetadataAtStart, ReplicaRoles, ScmAtStart, StartFacts};
+pub use decision::{Mountable, StartDecision, WaitReason, waiting_line};
+pub use facts::{Contents, ReplicaRoles, ScmAtStart, StartFacts};

@@ -7,8 +7,7 @@ use rstest::rstest;
 use uuid::Uuid;
 
 use super::*;
-use crate::fault::Fault;
-use crate::format::{Mark, MarkState};
+use crate::format::{Mark, MarkState, MetadataState, RefusedMetadata};
 use crate::superblock::{Superblock, SuperblockError, SuperblockState};
 
 const OURS: Uuid = Uuid::from_u128(5);
@@ -206,7 +205,7 @@ fn row_with_metadata_on_disk(
     #[case] superblock: Block,
     #[case] expected: &str,
 ) {
-    let metadata = Some(MetadataAtStart::Ready);
+    let metadata = Some(MetadataState::Ready);
     let facts = StartFacts { metadata, ..facts(may_mount, scm, superblock) };
     assert_eq!(outcome(&decide_start(&facts)), expected);
 }
@@ -214,10 +213,10 @@ fn row_with_metadata_on_disk(
 #[test]
 fn metadata_that_is_missing_or_refused_comes_first() {
     let mut facts = facts(true, mounted(), Readable);
-    facts.metadata = Some(MetadataAtStart::NeedsFormat { why: "no daos_control".into() });
+    facts.metadata = Some(MetadataState::NeedsFormat { why: "no daos_control".into() });
     assert_eq!(outcome(&decide_start(&facts)), "wait MetadataMissing");
-    let nfs = Fault::new("controlmetadata", 1001, "nfs", "choose a local file system");
-    facts.metadata = Some(MetadataAtStart::Refused(nfs));
+    let nfs = RefusedMetadata::BadFileSystem { path: "/nfs".into(), why: "nfs".into() };
+    facts.metadata = Some(MetadataState::Refused(nfs));
     assert_eq!(outcome(&decide_start(&facts)), "refuse 1001");
 }
 
@@ -309,8 +308,8 @@ proptest! {
             },
             metadata: match metadata {
                 0 => None,
-                1 => Some(MetadataAtStart::Ready),
-                _ => Some(MetadataAtStart::NeedsFormat { why: "x".into() }),
+                1 => Some(MetadataState::Ready),
+                _ => Some(MetadataState::NeedsFormat { why: "x".into() }),
             },
             ..facts(may_mount, scm, block)
         };
