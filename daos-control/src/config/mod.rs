@@ -11,6 +11,8 @@ mod defaults;
 mod error;
 #[cfg(feature = "server")]
 mod model;
+#[cfg(feature = "server")]
+pub mod raw;
 
 #[cfg(feature = "server")]
 pub use defaults::*;

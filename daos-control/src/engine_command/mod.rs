@@ -3,6 +3,8 @@
 //! Pure: values in, values out; the launching environment is an argument. Called when an engine is about to
 //! be started. Must not start anything nor look at this process's own environment.
 
+pub mod log_mask;
+
 use crate::config::DataPlane;
 
 /// Name of the program that runs as an engine; looked for in `PATH`, then beside the server.
