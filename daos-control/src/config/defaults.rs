@@ -21,6 +21,8 @@ pub const DEFAULT_CERT: &str = "/etc/daos/certs/server.crt";
 pub const DEFAULT_KEY: &str = "/etc/daos/certs/server.key";
 /// `transport_config.client_cert_dir`.
 pub const DEFAULT_CLIENT_CERT_DIR: &str = "/etc/daos/certs/clients";
+/// `transport_config.server_name`.
+pub const DEFAULT_SERVER_NAME: &str = "server";
 /// `system_ram_reserved`, GiB.
 pub const DEFAULT_SYSTEM_RAM_RESERVED_GIB: u32 = 64;
 /// `core_dump_filter`.

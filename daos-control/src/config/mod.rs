@@ -13,6 +13,8 @@ mod error;
 mod model;
 #[cfg(feature = "server")]
 pub mod raw;
+#[cfg(feature = "server")]
+mod validate;
 
 #[cfg(feature = "server")]
 pub use defaults::*;
@@ -20,3 +22,5 @@ pub use defaults::*;
 pub use error::{ConfigError, ConfigFault, Notice};
 #[cfg(feature = "server")]
 pub use model::*;
+#[cfg(feature = "server")]
+pub use validate::{Refused, Validated, validate};

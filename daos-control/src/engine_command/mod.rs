@@ -4,6 +4,7 @@
 //! be started. Must not start anything nor look at this process's own environment.
 
 pub mod log_mask;
+pub mod tuning;
 
 use crate::config::DataPlane;
 

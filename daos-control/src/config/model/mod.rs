@@ -52,6 +52,22 @@ pub enum ControlLogMask {
     Disabled,
 }
 
+impl ControlLogMask {
+    /// Reads a level in any case (R49).
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Some(match word.to_ascii_uppercase().as_str() {
+            "TRACE" => Self::Trace,
+            "DEBUG" => Self::Debug,
+            "INFO" => Self::Info,
+            "NOTICE" => Self::Notice,
+            "ERROR" => Self::Error,
+            "DISABLED" => Self::Disabled,
+            _ => return None,
+        })
+    }
+}
+
 /// Where and how the control plane logs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ControlLog {

@@ -1,0 +1,119 @@
+//! Rules of roles and of metadata on a disk (contract 5.4, 5.5).
+
+use super::check::Check;
+use crate::config::model::{BdevRole, EngineConfig, ScmTier, ServerConfig};
+
+/// Most tiers that can have roles: one for each.
+const MAX_ROLE_TIERS: usize = 3;
+
+pub(super) fn roles_and_path(check: &mut Check<'_>, list: &str, config: &ServerConfig) {
+    for engine in &config.engines {
+        let path = format!("{list}[{}]", engine.index);
+        media_mix(check, &path, engine);
+        roles(check, &path, engine);
+        if engine.has_roles() && config.control_metadata.is_none() {
+            check.fault(
+                format!("{path}.storage"),
+                318,
+                "tiers have roles and there is no place for the metadata",
+                "set `control_metadata.path`, or remove `bdev_roles`",
+            );
+        }
+    }
+    path(check, config);
+    if let Some(first) = config.engines.first() {
+        for engine in config.engines.iter().filter(|engine| engine.has_roles() != first.has_roles())
+        {
+            check.fault(
+                format!("{list}[{}].storage", engine.index),
+                733,
+                format!("engines 0 and {}: only one of them has tiers with roles", engine.index),
+                "give roles to the tiers of every engine or of none",
+            );
+        }
+    }
+}
+
+fn path(check: &mut Check<'_>, config: &ServerConfig) {
+    let Some(metadata) = &config.control_metadata else { return };
+    let is_meta = |engine: &EngineConfig| {
+        engine.bdevs.iter().any(|tier| tier.roles.contains(&BdevRole::Meta))
+    };
+    if !config.engines.is_empty() && !config.engines.iter().any(is_meta) {
+        check.fault(
+            "control_metadata.path",
+            317,
+            "metadata lies on a disk and no tier has the role meta",
+            "set `bdev_roles` of the block device tiers, or remove `control_metadata`",
+        );
+    }
+    for engine in &config.engines {
+        if metadata.path.starts_with(engine.scm.mount()) {
+            check.fault(
+                "control_metadata.path",
+                1320,
+                format!(
+                    "{} lies in engine {}'s SCM mount {}, and would be lost with it",
+                    metadata.path.display(),
+                    engine.index,
+                    engine.scm.mount().display()
+                ),
+                "choose a directory on a disk",
+            );
+        }
+    }
+}
+
+fn media_mix(check: &mut Check<'_>, path: &str, engine: &EngineConfig) {
+    let is_nvme = |real: bool| engine.bdevs.iter().any(|tier| tier.media.is_nvme() == real);
+    if is_nvme(true) && is_nvme(false) {
+        check.fault(
+            format!("{path}.storage"),
+            309,
+            "NVMe and emulated block devices are mixed",
+            "use one class in all block device tiers of the engine",
+        );
+    }
+}
+
+fn roles(check: &mut Check<'_>, path: &str, engine: &EngineConfig) {
+    let key = format!("{path}.storage");
+    let with_roles = engine.bdevs.iter().filter(|tier| !tier.roles.is_empty()).count();
+    if with_roles == 0 {
+        if engine.bdevs.len() > 1 {
+            let text = format!("{} block device tiers have no roles", engine.bdevs.len());
+            check.fault(key, 315, text, "set `bdev_roles`, or use one block device tier");
+        }
+        return;
+    }
+    if matches!(engine.scm, ScmTier::Dcpm { .. }) {
+        let remedy = "remove `bdev_roles`, or use class ram";
+        check.fault(&key, 312, "roles have no meaning with class dcpm", remedy);
+    }
+    if with_roles != engine.bdevs.len() {
+        let remedy = "set `bdev_roles` of every block device tier";
+        check.fault(&key, 314, "only some block device tiers have roles", remedy);
+    }
+    if with_roles > MAX_ROLE_TIERS {
+        let text = format!("{with_roles} tiers have roles");
+        check.fault(&key, 316, text, format!("use at most {MAX_ROLE_TIERS}"));
+    }
+    for tier in &engine.bdevs {
+        if tier.roles == [BdevRole::Data, BdevRole::Wal] {
+            check.fault(
+                format!("{key}[{}].bdev_roles", tier.tier),
+                319,
+                "a tier has wal and data without meta",
+                "use wal and meta+data, or wal, meta and data",
+            );
+        }
+    }
+    for (role, name) in [(BdevRole::Wal, "wal"), (BdevRole::Meta, "meta"), (BdevRole::Data, "data")]
+    {
+        let count = engine.bdevs.iter().filter(|tier| tier.roles.contains(&role)).count();
+        if count != 1 {
+            let text = format!("{count} tiers have the role {name}");
+            check.fault(&key, 313, text, "give each of wal, meta and data to exactly one tier");
+        }
+    }
+}
