@@ -23,6 +23,8 @@ pub const DEFAULT_KEY: &str = "/etc/daos/certs/server.key";
 pub const DEFAULT_CLIENT_CERT_DIR: &str = "/etc/daos/certs/clients";
 /// `transport_config.server_name`.
 pub const DEFAULT_SERVER_NAME: &str = "server";
+/// `control_log_mask`.
+pub const DEFAULT_CONTROL_LOG_MASK: &str = "INFO";
 /// `system_ram_reserved`, GiB.
 pub const DEFAULT_SYSTEM_RAM_RESERVED_GIB: u32 = 64;
 /// `core_dump_filter`.

@@ -6,9 +6,13 @@
 pub mod yaml;
 
 #[cfg(feature = "server")]
+mod command_line;
+#[cfg(feature = "server")]
 mod defaults;
 #[cfg(feature = "server")]
 mod error;
+#[cfg(feature = "server")]
+mod load;
 #[cfg(feature = "server")]
 mod model;
 #[cfg(feature = "server")]
@@ -17,10 +21,11 @@ pub mod raw;
 mod validate;
 
 #[cfg(feature = "server")]
-pub use defaults::*;
-#[cfg(feature = "server")]
-pub use error::{ConfigError, ConfigFault, Notice};
-#[cfg(feature = "server")]
-pub use model::*;
-#[cfg(feature = "server")]
-pub use validate::{Refused, Validated, validate};
+pub use self::{
+    command_line::CommandLine,
+    defaults::*,
+    error::{ConfigError, ConfigFault, Notice},
+    load::{Loaded, Surroundings, built_in, default_state_dir, load, parse, resolve_path},
+    model::*,
+    validate::{Refused, Validated, validate},
+};

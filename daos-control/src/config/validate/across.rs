@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::check::Check;
+use super::check::{Check, INVALID};
 use crate::config::model::{BdevMedia, EngineConfig, ScmTier};
 
 /// What two engines must not share, with the key it stands under, its number and its name in a message.
@@ -20,6 +20,9 @@ pub(super) fn engines(check: &mut Check<'_>, list: &str, engines: &[EngineConfig
         &Exclusive { key: "fabric_iface_port", code: 709, what: "provider, interface and port" },
         |engine| {
             let fabric = &engine.fabric;
+            if fabric.interface.is_empty() || fabric.port == 0 {
+                return Vec::new();
+            }
             vec![format!("{} {} {}", fabric.provider, fabric.interface, fabric.port)]
         },
     );
@@ -90,9 +93,16 @@ fn unique(
                 continue;
             };
             let here = engine.index;
-            let text = format!("{} `{value}` is used by engines {here} and {first}", rule.what);
-            let remedy = format!("give each engine a `{}` of its own", rule.key);
-            check.fault(key_of(check, list, here, rule.key), rule.code, text, remedy);
+            let key = key_of(check, list, here, rule.key);
+            let (code, text) = if *first == here {
+                (INVALID, format!("{} `{value}` is used twice by engine {here}", rule.what))
+            } else {
+                (
+                    rule.code,
+                    format!("{} `{value}` is used by engines {here} and {first}", rule.what),
+                )
+            };
+            check.fault(key, code, text, format!("use each {} once", rule.what));
         }
     }
 }
@@ -107,10 +117,14 @@ fn key_of(check: &Check<'_>, list: &str, index: u32, key: &str) -> String {
 /// What all engines must have alike, compared with the first.
 fn alike(check: &mut Check<'_>, list: &str, engines: &[EngineConfig]) {
     let Some((first, others)) = engines.split_first() else { return };
+    let first_has_targets = !check.has_fault_at(&format!("{list}[0].targets"));
     for other in others {
         let key = |name: &str| format!("{list}[{}].{name}", other.index);
         let both = format!("engines 0 and {}", other.index);
-        if first.targets != other.targets {
+        if first_has_targets
+            && first.targets != other.targets
+            && !check.has_fault_at(&key("targets"))
+        {
             let text = format!("{both} have {} and {} targets", first.targets, other.targets);
             check.fault(key("targets"), 715, text, "give all engines the same `targets`");
         }
@@ -125,6 +139,11 @@ fn alike(check: &mut Check<'_>, list: &str, engines: &[EngineConfig]) {
                 text,
                 "give all engines the same `nr_xs_helpers`",
             );
+        }
+        let sound =
+            [0, other.index].map(|index| check.storage_is_sound(&format!("{list}[{index}]")));
+        if sound != [true, true] {
+            continue;
         }
         scm_alike(check, list, &both, first, other);
         let counts = [first, other].map(|engine| devices(engine).len());

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::Fault;
 use crate::config::model::DataPlane;
@@ -116,18 +116,44 @@ impl<'a> Check<'a> {
         converted
     }
 
-    /// An absolute path; a relative one is a fault and nothing.
+    /// An absolute path without `..`; anything else is a fault and nothing.
     pub(super) fn absolute(&mut self, key: &str, written: &str) -> Option<PathBuf> {
-        if Path::new(written).is_absolute() {
-            return Some(PathBuf::from(written));
-        }
+        let path = Path::new(written);
         let description = if written.is_empty() {
             "the path is empty".to_owned()
-        } else {
+        } else if !path.is_absolute() {
             format!("`{written}` is not an absolute path")
+        } else if written.contains('\0')
+            || path.components().any(|part| part == Component::ParentDir)
+        {
+            format!("{written:?} has `..` or a zero byte in it")
+        } else {
+            return Some(path.to_path_buf());
         };
-        self.fault(key, INVALID, description, "give a path that starts with `/`");
+        self.fault(key, INVALID, description, "give a path that starts with `/` and has no `..`");
         None
+    }
+
+    /// Whether a rule about this key, or about one inside it, is broken.
+    pub(super) fn has_fault_at(&self, key: &str) -> bool {
+        self.faults.iter().any(|fault| {
+            fault
+                .key
+                .strip_prefix(key)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        })
+    }
+
+    /// Whether the storage of an engine was understood, so that rules about all of it can be applied.
+    pub(super) fn storage_is_sound(&self, engine: &str) -> bool {
+        let storage = [".storage", ".scm_", ".bdev_"];
+        let is_storage = |fault: &ConfigFault| {
+            fault
+                .key
+                .strip_prefix(engine)
+                .is_some_and(|rest| storage.iter().any(|at| rest.starts_with(at)))
+        };
+        !self.faults.iter().any(is_storage)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::check::{Check, INVALID, text};
+use crate::config::defaults::DEFAULT_CONTROL_LOG_MASK;
 use crate::config::model::{ControlLog, ControlLogMask, EnvVar};
 use crate::config::raw::RawConfig;
 use crate::engine_command::log_mask::{LogMask, check_streams, parse_subsystems};
@@ -12,7 +13,7 @@ const MASKS: &str =
     "write a level, then `subsystem=LEVEL` words: `ERR,mgmt=DEBUG`; see docs/config/README.md";
 
 pub(super) fn control(check: &mut Check<'_>, raw: &RawConfig) -> ControlLog {
-    let written = raw.control_log_mask.as_deref().unwrap_or("INFO");
+    let written = raw.control_log_mask.as_deref().unwrap_or(DEFAULT_CONTROL_LOG_MASK);
     let mask = ControlLogMask::parse(written);
     if mask.is_none() {
         check.fault("control_log_mask", INVALID, format!("`{written}` is not a level"), LEVELS);

@@ -7,7 +7,14 @@ use crate::config::model::{BdevRole, EngineConfig, ScmTier, ServerConfig};
 const MAX_ROLE_TIERS: usize = 3;
 
 pub(super) fn roles_and_path(check: &mut Check<'_>, list: &str, config: &ServerConfig) {
+    let sound = |check: &Check<'_>, engine: &EngineConfig| {
+        check.storage_is_sound(&format!("{list}[{}]", engine.index))
+    };
+    let all_sound = config.engines.iter().all(|engine| sound(check, engine));
     for engine in &config.engines {
+        if !sound(check, engine) {
+            continue;
+        }
         let path = format!("{list}[{}]", engine.index);
         media_mix(check, &path, engine);
         roles(check, &path, engine);
@@ -20,7 +27,11 @@ pub(super) fn roles_and_path(check: &mut Check<'_>, list: &str, config: &ServerC
             );
         }
     }
-    path(check, config);
+    inside_scm(check, config);
+    if !all_sound {
+        return;
+    }
+    meta_role(check, config);
     if let Some(first) = config.engines.first() {
         for engine in config.engines.iter().filter(|engine| engine.has_roles() != first.has_roles())
         {
@@ -34,8 +45,10 @@ pub(super) fn roles_and_path(check: &mut Check<'_>, list: &str, config: &ServerC
     }
 }
 
-fn path(check: &mut Check<'_>, config: &ServerConfig) {
-    let Some(metadata) = &config.control_metadata else { return };
+fn meta_role(check: &mut Check<'_>, config: &ServerConfig) {
+    if config.control_metadata.is_none() {
+        return;
+    }
     let is_meta = |engine: &EngineConfig| {
         engine.bdevs.iter().any(|tier| tier.roles.contains(&BdevRole::Meta))
     };
@@ -47,8 +60,13 @@ fn path(check: &mut Check<'_>, config: &ServerConfig) {
             "set `bdev_roles` of the block device tiers, or remove `control_metadata`",
         );
     }
+}
+
+fn inside_scm(check: &mut Check<'_>, config: &ServerConfig) {
+    let Some(metadata) = &config.control_metadata else { return };
     for engine in &config.engines {
-        if metadata.path.starts_with(engine.scm.mount()) {
+        let mount = engine.scm.mount();
+        if mount.is_absolute() && metadata.path.starts_with(mount) {
             check.fault(
                 "control_metadata.path",
                 1320,
@@ -56,7 +74,7 @@ fn path(check: &mut Check<'_>, config: &ServerConfig) {
                     "{} lies in engine {}'s SCM mount {}, and would be lost with it",
                     metadata.path.display(),
                     engine.index,
-                    engine.scm.mount().display()
+                    mount.display()
                 ),
                 "choose a directory on a disk",
             );

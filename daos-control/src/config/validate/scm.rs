@@ -1,5 +1,7 @@
 //! Rules of the SCM tier (R62-R64, contract 5.5).
 
+use std::path::{Path, PathBuf};
+
 use super::check::{Check, INVALID, text};
 use super::tiers::Written;
 use crate::config::defaults::DEFAULT_SCM_HUGEPAGES_DISABLED;
@@ -14,7 +16,9 @@ const MAX_RAM_GIB: i64 = 1 << 20;
 pub(super) fn tier(check: &mut Check<'_>, written: &Written<'_>) -> Option<ScmTier> {
     let mount_key = written.key("scm_mount");
     let mount = match text(written.tier.scm_mount.as_ref()) {
-        Some(mount) => check.absolute(&mount_key, mount),
+        Some(mount) => {
+            check.absolute(&mount_key, mount).filter(|mount| not_root(check, &mount_key, mount))
+        }
         None => {
             check.fault(
                 mount_key,
@@ -78,6 +82,19 @@ pub(super) fn misplaced(
     );
 }
 
+fn not_root(check: &mut Check<'_>, key: &str, mount: &Path) -> bool {
+    let named = mount.file_name().is_some();
+    if !named {
+        check.fault(
+            key,
+            INVALID,
+            "`/` cannot be an SCM mount point",
+            "give a directory of its own",
+        );
+    }
+    named
+}
+
 fn ram_size(check: &mut Check<'_>, written: &Written<'_>) -> Option<u32> {
     let key = written.key("scm_size");
     let size = written.tier.scm_size;
@@ -126,7 +143,7 @@ fn no_device(check: &mut Check<'_>, written: &Written<'_>) {
     }
 }
 
-fn device(check: &mut Check<'_>, written: &Written<'_>) -> Option<std::path::PathBuf> {
+fn device(check: &mut Check<'_>, written: &Written<'_>) -> Option<PathBuf> {
     let key = written.key("scm_list");
     match written.tier.scm_list.as_deref().unwrap_or_default() {
         [device] => check.absolute(&format!("{key}[0]"), device),
