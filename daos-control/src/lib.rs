@@ -1,5 +1,7 @@
 //! The control plane of a storage node, as a library.
 
+#[cfg(feature = "client")]
+pub mod client;
 pub mod config;
 #[cfg(feature = "drpc")]
 pub mod drpc;
