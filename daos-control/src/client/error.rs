@@ -56,14 +56,6 @@ pub enum ClientError {
         /// The ranks that are up.
         ranks: RankSet,
     },
-    /// A host answered with something that cannot be.
-    #[error("answer of {host} cannot be understood: {what}")]
-    Malformed {
-        /// Who answered.
-        host: String,
-        /// What is wrong with the answer.
-        what: String,
-    },
     /// A host list that cannot be read.
     #[error(transparent)]
     HostList(#[from] HostListError),
@@ -124,16 +116,15 @@ impl ClientError {
             Self::FormatRunningSystem => code::CLIENT_FORMAT_RUNNING_SYSTEM,
             Self::HostList(error) => error.code(),
             Self::RankSet(error) => error.code(),
-            Self::NoPlanService { .. } => 1342,
-            Self::NotConfirmed => 1343,
-            Self::RanksRunning { .. } => 1344,
-            Self::Malformed { .. } => 1345,
-            Self::NoConfigFile { .. } => 1346,
-            Self::Unreadable { .. } => 1347,
+            Self::NoPlanService { .. } => code::CLIENT_NO_PLAN_SERVICE,
+            Self::NotConfirmed => code::CLIENT_NOT_CONFIRMED,
+            Self::RanksRunning { .. } => code::CLIENT_RANKS_RUNNING,
+            Self::NoConfigFile { .. } => code::CLIENT_NO_CONFIG_FILE,
+            Self::Unreadable { .. } => code::CLIENT_UNREADABLE_FILE,
             Self::Config(diagnostic) => diagnostic.problem.code(),
             Self::ConfigValue { code, .. } => *code,
             Self::NoCertificate { .. } => code::SECURITY_MISSING_CERT_FILE,
-            Self::CertificatesUnsupported => 1348,
+            Self::CertificatesUnsupported => code::CLIENT_CERTIFICATES_UNSUPPORTED,
         }
     }
 
@@ -142,7 +133,9 @@ impl ClientError {
     pub fn resolution(&self) -> String {
         let text = match self {
             Self::Call(CallError::Fault(fault))
-            | Self::NoManagementService { last: CallError::Fault(fault) } => return fault.resolution.clone(),
+            | Self::NoManagementService { last: CallError::Fault(fault) } => {
+                return fault.resolution.clone();
+            }
             Self::Call(_) => "",
             Self::NoManagementService { .. } => {
                 "check that the hosts in hostlist run the management service, or name others with -l"
@@ -159,7 +152,6 @@ impl ClientError {
             }
             Self::NotConfirmed => "look at the plan (--dry-run), then type yes or give --yes",
             Self::RanksRunning { .. } => "run dmg system stop, then repeat the command",
-            Self::Malformed { .. } => "check that the host runs a supported version of daos_server",
             Self::NoConfigFile { .. } => "name an existing file with -o",
             Self::Unreadable { .. } => "check that the file exists and that you may read it",
             Self::Config(_) | Self::ConfigValue { .. } => "correct the client configuration file",

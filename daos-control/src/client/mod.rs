@@ -1,6 +1,64 @@
-//! The administrator's side of the control plane.
-pub mod host_list;
-pub mod rank_set;
+//! The administrator's side of the control plane: ask servers what they have, tell them what to do.
+//!
+//! `dmg` is a thin program over this module, and any other program can be one: nothing here prints, and no protobuf
+//! type leaves it.
+//!
+//! ```no_run
+//! use daos_control::client::{Client, ClientConfig, Consent, FormatMode, HostSet, SystemQuery, Transport};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = ClientConfig { transport: Transport::Insecure, ..ClientConfig::default() };
+//! let client = Client::new(&config)?.with_hosts(HostSet::parse("node[1-4]")?);
+//!
+//! // Look at what a format would do, then do exactly that, provided that nothing is lost.
+//! let previews = client.plan_format(FormatMode::Waiting).await;
+//! let reports = client.apply_format(previews.accept(Consent::NotAsked)?).await?;
+//! for (host, error) in &reports.failures {
+//!     eprintln!("{host}: {error}");
+//! }
+//!
+//! for member in client.system_query(&SystemQuery::default()).await?.members {
+//!     println!("rank {} at {} is {}", member.rank, member.address, member.state);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Requests to hosts go to all hosts side by side and return [`HostResults`], each host's result kept apart. Requests
+//! to the management service find the leader themselves and are tried again by the rules of stock clients.
 
-pub use host_list::{HostAddr, HostListError, HostListProblem, HostSet};
-pub use rank_set::{RankSet, RankSetError};
+mod config;
+mod connect;
+mod error;
+mod fanout;
+mod host_list;
+mod hosts;
+mod management;
+mod network;
+mod rank_set;
+mod retry;
+mod server;
+mod storage;
+mod system;
+mod wire;
+
+pub use config::{
+    ClientConfig, DEFAULT_PORT, DEFAULT_SYSTEM_NAME, MAX_SYSTEM_NAME, Transport, default_paths,
+};
+pub use error::ClientError;
+pub use fanout::HostResults;
+pub use host_list::{HostAddr, HostListError, HostListProblem, HostSet, MAX_HOSTS};
+pub use hosts::{Client, DEFAULT_TIMEOUT};
+pub use network::{FabricInterface, HostFabric};
+pub use rank_set::{MAX_RANK, RankSet, RankSetError};
+pub use server::{EngineState, HostState, LogMasks};
+pub use storage::{
+    AcceptedFormat, Consent, ControllerState, DeviceHealth, DeviceOutcome, DevicePlan,
+    DeviceReport, EnginePlan, EngineVerdict, FormatMode, FormatPlan, FormatPreview, FormatPreviews,
+    FormatReport, HostStorage, Medium, MemoryInfo, NumaMemory, NvmeController, NvmeNamespace,
+    Roles, ScanDetail, ScmModule, ScmMount, ScmNamespace, SmdDevice,
+};
+pub use system::{
+    Leader, Member, MemberState, OperationReport, Pool, RankOutcome, Selection, StateMask,
+    StopMode, SystemQuery, SystemStatus,
+};

@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::fault::code;
+
 /// The highest number that is a rank; one more means "no rank" on the wire (contract 10.5).
 pub const MAX_RANK: u32 = u32::MAX - 1;
 
@@ -30,7 +32,7 @@ impl RankSetError {
     /// Stable number of this error.
     #[must_use]
     pub fn code(&self) -> i32 {
-        1341
+        code::CLIENT_RANK_SET
     }
 
     /// What to do about it.

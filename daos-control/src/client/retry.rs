@@ -39,8 +39,9 @@ impl Policy {
     pub(crate) const COMMON: Self = Self { reaction: |_| Reaction::Common };
 
     /// A query that should say at once what it found: a management service that is not there yet is an answer.
-    pub(crate) const ANSWER_AT_ONCE: Self =
-        Self { reaction: |error| if error.is_not_ready() { Reaction::Fail } else { Reaction::Common } };
+    pub(crate) const ANSWER_AT_ONCE: Self = Self {
+        reaction: |error| if error.is_not_ready() { Reaction::Fail } else { Reaction::Common },
+    };
 }
 
 /// What to do after a failed try.
@@ -100,7 +101,9 @@ impl Retry {
             }
             CallError::NotReplica { replicas } => Some(self.addresses_or_current(replicas)),
             CallError::DeadlineExceeded(_) => Some(self.current.clone()),
-            CallError::Fault(fault) if fault.code == crate::fault::code::CLIENT_CONNECTION_TIMED_OUT => {
+            CallError::Fault(fault)
+                if fault.code == crate::fault::code::CLIENT_CONNECTION_TIMED_OUT =>
+            {
                 Some(self.current.clone())
             }
             CallError::Unimplemented(_) => None,
@@ -182,7 +185,10 @@ mod tests {
     fn rule_b_follows_the_leader_hint() {
         let policy = Policy::COMMON;
         assert_eq!(after_first(&not_leader("c:7", &["d:1"]), policy), Some(hosts(&["c:7"])));
-        assert_eq!(after_first(&not_leader("", &["d:1", "e"]), policy), Some(hosts(&["d:1", "e:10001"])));
+        assert_eq!(
+            after_first(&not_leader("", &["d:1", "e"]), policy),
+            Some(hosts(&["d:1", "e:10001"]))
+        );
         assert_eq!(after_first(&not_leader("", &[]), policy), Some(hosts(&["a", "b"])));
         assert_eq!(after_first(&not_leader("!!", &["d"]), policy), Some(hosts(&["d"])));
     }

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::fault::code;
+
 /// A host list that cannot be read: the text, the place and the problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostListError {
@@ -103,7 +105,7 @@ impl HostListError {
     /// Stable number of this error.
     #[must_use]
     pub fn code(&self) -> i32 {
-        1340
+        code::CLIENT_HOST_LIST
     }
 
     /// What to do about it.

@@ -1,0 +1,130 @@
+//! `Client`: whom to ask, in whose name, and for how long.
+//!
+//! Holds no connection; cheap to clone. The typed requests are methods defined beside their values.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::config::{ClientConfig, Transport};
+use super::connect::{Connection, Connector};
+use super::error::ClientError;
+use super::fanout::{HostResults, fan_out};
+use super::host_list::HostSet;
+use super::management::{self, Versioned};
+use super::retry::{Policy, Retry};
+use crate::wire::{CallError, Component, address_system};
+
+/// Time for one request to all hosts, and for one request to the management service with all its tries (contract
+/// 1.9).
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Makes requests to the servers of one system.
+#[derive(Debug, Clone)]
+pub struct Client {
+    pub(super) connector: Connector,
+    system: String,
+    hosts: HostSet,
+    /// The hosts were named for this request, so the management service is asked on all of them.
+    named: bool,
+    port: u16,
+    timeout: Option<Duration>,
+}
+
+impl Client {
+    /// A client of the configured system and hosts, in the administrator's name.
+    ///
+    /// # Errors
+    /// A missing certificate file, and for now any secure transport (R103).
+    pub fn new(config: &ClientConfig) -> Result<Self, ClientError> {
+        Self::for_component(config, Component::Admin)
+    }
+
+    /// A client that acts in the name of `component`: servers talk to each other with it.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub fn for_component(config: &ClientConfig, component: Component) -> Result<Self, ClientError> {
+        if let Transport::Certificates { ca, certificate, key } = &config.transport {
+            let missing = [ca, certificate, key].into_iter().find(|path| !Path::exists(path));
+            return Err(match missing {
+                Some(path) => ClientError::NoCertificate { path: path.clone() },
+                None => ClientError::CertificatesUnsupported,
+            });
+        }
+        Ok(Self {
+            connector: Connector::insecure(component),
+            system: address_system(&config.system_name),
+            hosts: config.hosts.clone(),
+            named: false,
+            port: config.port,
+            timeout: None,
+        })
+    }
+
+    /// The same client for these hosts instead of the configured ones.
+    #[must_use]
+    pub fn with_hosts(mut self, hosts: HostSet) -> Self {
+        self.hosts = hosts.with_ports(self.port);
+        self.named = true;
+        self
+    }
+
+    /// The same client with another time limit for every request.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// The hosts that are asked, each with its port.
+    #[must_use]
+    pub fn hosts(&self) -> &HostSet {
+        &self.hosts
+    }
+
+    /// The port that hosts have when none is given.
+    #[must_use]
+    pub fn default_port(&self) -> u16 {
+        self.port
+    }
+
+    /// Name of the system as it travels in requests.
+    pub(super) fn system(&self) -> String {
+        self.system.clone()
+    }
+
+    pub(super) fn limit(&self, usual: Duration) -> Duration {
+        self.timeout.unwrap_or(usual)
+    }
+
+    /// One call to each host.
+    pub(super) async fn ask_hosts<T, F, Fut>(&self, usual: Duration, call: F) -> HostResults<T>
+    where
+        F: Fn(Connection) -> Fut,
+        Fut: Future<Output = Result<T, CallError>>,
+    {
+        fan_out(self.connector, self.hosts.clone(), self.limit(usual), call).await
+    }
+
+    /// One request to the management service.
+    pub(super) async fn ask_management<T, F, Fut>(
+        &self,
+        request: &'static str,
+        policy: Policy,
+        call: F,
+    ) -> Result<T, ClientError>
+    where
+        F: Fn(Connection) -> Fut,
+        Fut: Future<Output = Result<Versioned<T>, CallError>>,
+    {
+        let hosts = self.hosts.iter().cloned().collect();
+        let start = if self.named { hosts } else { management::first_hosts(hosts) };
+        let retry = Retry::new(start, self.port, policy);
+        let limit = self.limit(DEFAULT_TIMEOUT);
+        management::ask(request, limit, retry, |host, deadline| {
+            let (connector, call) = (self.connector, &call);
+            async move { call(connector.open(&host, deadline).await?).await }
+        })
+        .await
+    }
+}

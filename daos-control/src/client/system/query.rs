@@ -1,0 +1,106 @@
+//! Asking the management service what it knows: members, leader, pools.
+
+use super::Selection;
+use super::member::{Member, StateMask};
+use crate::client::error::ClientError;
+use crate::client::fanout::fan_out;
+use crate::client::host_list::{HostAddr, HostSet};
+use crate::client::rank_set::RankSet;
+use crate::client::retry::Policy;
+use crate::client::{Client, DEFAULT_TIMEOUT, wire};
+
+/// What to ask about the members.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SystemQuery {
+    /// Which members.
+    pub selection: Selection,
+    /// In which states.
+    pub states: StateMask,
+}
+
+/// What the management service knows about the members.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SystemStatus {
+    /// The members, by rank.
+    pub members: Vec<Member>,
+    /// Ranks that were named and do not exist.
+    pub absent_ranks: RankSet,
+    /// Hosts that were named and have no member.
+    pub absent_hosts: String,
+    /// Fabric providers of the system.
+    pub providers: Vec<String>,
+    /// What the system heals by itself: words joined by `;`.
+    pub self_heal: String,
+}
+
+/// Who leads the management service.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Leader {
+    /// Address of the leader; empty during an election.
+    pub current: String,
+    /// Addresses of all replicas.
+    pub replicas: Vec<String>,
+    /// Replicas that did not answer.
+    pub down: Vec<String>,
+}
+
+/// A pool as the system database has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pool {
+    /// Uuid.
+    pub uuid: String,
+    /// Label; may be empty.
+    pub label: String,
+    /// Ranks of its service.
+    pub service_replicas: Vec<u32>,
+    /// State in words, e.g. `Ready`.
+    pub state: String,
+}
+
+impl Client {
+    /// Asks for the members (R165). A management service that is not there yet is returned as an error at once.
+    ///
+    /// # Errors
+    /// [`crate::wire::CallError::NotReady`] before the first format and before the first member; otherwise what the
+    /// service answered or why it could not be reached.
+    pub async fn system_query(&self, query: &SystemQuery) -> Result<SystemStatus, ClientError> {
+        self.ask_management("SystemQuery", Policy::ANSWER_AT_ONCE, |connection| {
+            wire::system::query(connection, self.system(), query.clone())
+        })
+        .await
+    }
+
+    /// Asks who leads, then every replica whether it is up (R164).
+    ///
+    /// # Errors
+    /// What the service answered or why it could not be reached.
+    pub async fn leader_query(&self) -> Result<Leader, ClientError> {
+        let mut leader = self
+            .ask_management("LeaderQuery", Policy::COMMON, |connection| {
+                wire::system::leader(connection, self.system())
+            })
+            .await?;
+        let replicas: HostSet = leader
+            .replicas
+            .iter()
+            .filter_map(|text| HostAddr::parse(text).ok())
+            .map(|host| host.or_port(self.default_port()))
+            .collect();
+        let asked = fan_out(self.connector, replicas, self.limit(DEFAULT_TIMEOUT), |connection| {
+            wire::system::leader(connection, self.system())
+        });
+        leader.down = asked.await.failures.into_iter().map(|(host, _)| host.to_string()).collect();
+        Ok(leader)
+    }
+
+    /// Lists the pools in the system database, whatever their state.
+    ///
+    /// # Errors
+    /// What the service answered or why it could not be reached.
+    pub async fn list_pools(&self) -> Result<Vec<Pool>, ClientError> {
+        self.ask_management("ListPools", Policy::COMMON, |connection| {
+            wire::system::list_pools(connection, self.system())
+        })
+        .await
+    }
+}

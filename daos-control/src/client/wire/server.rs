@@ -1,0 +1,58 @@
+//! Wire forms of the requests to servers themselves.
+
+use daos_proto::ctl;
+use daos_proto::ctl::ctl_svc_client::CtlSvcClient;
+use daos_proto::daosx::v1 as ours;
+use daos_proto::daosx::v1::host_client::HostClient;
+
+use super::stub;
+use crate::client::connect::Connection;
+use crate::client::server::{EngineState, HostState, LogMasks};
+use crate::wire::CallError;
+
+pub(in crate::client) async fn state(connection: Connection) -> Result<HostState, CallError> {
+    let answer = connection
+        .call(ours::StateReq {}, |channel, request| async move {
+            stub!(HostClient, channel).state(request).await
+        })
+        .await?;
+    Ok(HostState {
+        system: answer.system,
+        version: answer.version,
+        insecure: answer.insecure,
+        engines: answer.engines.into_iter().map(engine).collect(),
+    })
+}
+
+fn engine(message: ours::EngineState) -> EngineState {
+    EngineState {
+        index: message.index,
+        state: message.state,
+        reason: message.reason,
+        rank: message.rank,
+        pid: (message.pid != 0).then_some(message.pid),
+        scm_mount: message.scm_mount,
+    }
+}
+
+pub(in crate::client) async fn set_log_masks(
+    connection: Connection,
+    sys: String,
+    masks: LogMasks,
+) -> Result<Vec<String>, CallError> {
+    let message = ctl::SetLogMasksReq {
+        sys,
+        reset_masks: masks.masks.is_none(),
+        reset_streams: masks.streams.is_none(),
+        reset_subsystems: masks.subsystems.is_none(),
+        masks: masks.masks.unwrap_or_default(),
+        streams: masks.streams.unwrap_or_default(),
+        subsystems: masks.subsystems.unwrap_or_default(),
+    };
+    let answer = connection
+        .call(message, |channel, request| async move {
+            stub!(CtlSvcClient, channel).set_engine_log_masks(request).await
+        })
+        .await?;
+    Ok(answer.errors)
+}
