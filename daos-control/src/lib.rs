@@ -17,6 +17,8 @@ pub mod network;
 #[cfg(feature = "server")]
 pub mod rpc;
 #[cfg(feature = "server")]
+pub mod scan;
+#[cfg(feature = "server")]
 pub mod start_table;
 #[cfg(feature = "server")]
 pub mod superblock;

@@ -269,4 +269,5 @@ faults! {
     1361 CONTROL_PORT_IN_USE "server" "another process listens on the control port"
     1362 CONTROL_PORT_UNUSABLE "server" "the server cannot listen on the control port"
     1363 NETWORK_UNREADABLE "network" "the kernel's description of the network cannot be read"
+    1364 MEMORY_UNREADABLE "storage" "the kernel's description of memory cannot be read"
 }
