@@ -4,6 +4,8 @@
 
 mod identity;
 mod status;
+#[cfg(feature = "server")]
+pub mod to_proto;
 
 pub use identity::{
     COMPONENT_HEADER, Component, VERSION_HEADER, Version, WIRE_VERSION, address_system, sign,
