@@ -3,8 +3,19 @@
 //! Pure: values in, values out; the launching environment is an argument. Called when an engine is about to
 //! be started. Must not start anything nor look at this process's own environment.
 
+mod argv;
+mod environment;
 pub mod log_mask;
+mod placement;
+#[cfg(test)]
+mod testing;
 pub mod tuning;
+
+pub use argv::{Launch, argv};
+pub use environment::{
+    Environment, EnvironmentError, EnvironmentInput, environment, without_proxies,
+};
+pub use placement::{Placement, placement};
 
 use crate::config::DataPlane;
 

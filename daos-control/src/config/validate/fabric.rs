@@ -32,7 +32,7 @@ pub(super) fn engine(
     if engine.secondary_provider_endpoints.as_ref().is_some_and(|list| !list.is_empty()) {
         one_provider(check, &format!("{path}.secondary_provider_endpoints"));
     }
-    let provider = text(engine.provider.as_ref()).or(text(raw.provider.as_ref()));
+    let provider = text(engine.provider.as_ref()).or(inherited_provider(raw));
     let interface = text(engine.fabric_iface.as_ref()).or(text(raw.fabric_iface.as_ref()));
     if interface.is_none() {
         check.fault(
@@ -51,6 +51,14 @@ pub(super) fn engine(
         auth_key: text(engine.fabric_auth_key.as_ref())
             .or(text(raw.fabric_auth_key.as_ref()))
             .map(str::to_owned),
+    }
+}
+
+/// Plain verbs cannot carry the engine's messages; the message layer above is added (contract 4.3).
+fn inherited_provider(raw: &RawConfig) -> Option<&str> {
+    match text(raw.provider.as_ref())? {
+        "ofi+verbs" => Some("ofi+verbs;ofi_rxm"),
+        other => Some(other),
     }
 }
 
