@@ -1,1 +1,30 @@
-//! Placeholder until its first room lands.
+//! Block devices of a DAOS engine: NVMe, and the files, kernel devices and memory that stand in for it.
+//!
+//! Table of contents. [`provider`] has the trait and what an implementer owes, [`model`] the values it speaks in,
+//! [`plan`] the pure rules of what may be formatted, [`engine_config`] what an engine is told about its devices,
+//! [`error`] every refusal with its fault number. Bodies of the trait: `aio` (files), `kdev`, `malloc`, `sim` (in
+//! memory, scripted), and `ByClass`, which gives each tier to its body. This crate knows no engine, no superblock
+//! and no wire format.
+
+pub mod engine_config;
+pub mod error;
+pub mod model;
+pub mod plan;
+pub mod provider;
+
+pub use engine_config::{ConfigFile, ConfigForm, EngineDeviceConfig, EngineOptions};
+pub use error::BdevError;
+pub use model::{
+    BdevClass, BdevInventory, BdevTarget, BdevTier, DeviceRef, DeviceState, FileOwner,
+    NvmeController, NvmeHealth, ObservedDevice, PciAddress, PciAddressSet, Role, Roles,
+    TierDevices,
+};
+pub use plan::{
+    AcceptedBdevPlan, BdevPlan, DevicePlan, Intent, PlanDigest, PlanRow, Verdict, plan,
+};
+pub use provider::{
+    BdevProvider, DeviceOutcome, FormatResult, PrepareOutcome, PrepareRequest, ResetOutcome,
+    ResetRequest, ScanRequest, SilentObserver, StepObserver,
+};
+// Uses and contents of devices appear in this crate's own types.
+pub use daos_blockdev as blockdev;

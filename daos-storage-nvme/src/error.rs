@@ -1,0 +1,309 @@
+//! `BdevError`: everything that can go wrong with block devices (faults 300-319 and 804 of contract 10.2, ours
+//! 1225-1237). Each names the device it is about.
+
+use std::io;
+use std::path::PathBuf;
+
+use daos_blockdev::{BlockdevError, DeviceUse};
+
+use crate::{BdevClass, DeviceRef};
+
+/// Why a block device operation failed or was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum BdevError {
+    /// No such class (R55).
+    #[error("bdev_class \"{class}\": unknown, must be one of nvme, malloc, kdev, file")]
+    UnknownClass {
+        /// The class as written.
+        class: String,
+    },
+    /// A PCI address that cannot be read.
+    #[error("\"{text}\" is not a PCI address")]
+    BadPciAddress {
+        /// The address as written.
+        text: String,
+    },
+    /// A configured device is not there.
+    #[error("{device}: no such device")]
+    NotFound {
+        /// The device.
+        device: String,
+    },
+    /// A device occurs twice, under one name or two.
+    #[error("{device}: the device is listed twice")]
+    DuplicateDevice {
+        /// The device.
+        device: String,
+    },
+    /// No such role.
+    #[error("bdev_roles: \"{name}\" is not a role")]
+    UnknownRole {
+        /// The role as written.
+        name: String,
+    },
+    /// NVMe and emulated devices in one engine.
+    #[error("NVMe and emulated block devices are mixed in one engine")]
+    MixedClasses,
+    /// A step of a format failed.
+    #[error("{device}: {step}: {source}")]
+    StepFailed {
+        /// The device.
+        device: String,
+        /// What was being done.
+        step: String,
+        /// The system's own error.
+        #[source]
+        source: io::Error,
+    },
+    /// The device is in use: refused whatever was asked for.
+    #[error("{device}: in use: {}", list(uses))]
+    InUse {
+        /// The device.
+        device: String,
+        /// By whom; at least one.
+        uses: Vec<DeviceUse>,
+    },
+    /// There is something on the device that is not known to be ours.
+    #[error("{device}: not blank: {content}")]
+    NotBlank {
+        /// The device with its identity.
+        device: String,
+        /// What is on it.
+        content: String,
+    },
+    /// A file has another size than configured.
+    #[error("{device}: the file has {found} bytes, bdev_size asks for {wanted}")]
+    WrongSize {
+        /// The file.
+        device: String,
+        /// Its size.
+        found: u64,
+        /// The configured size.
+        wanted: u64,
+    },
+    /// Something else than a regular file is at the path.
+    #[error("{device}: not a regular file, but a {found}")]
+    NotARegularFile {
+        /// The path.
+        device: String,
+        /// What it is.
+        found: String,
+    },
+    /// A path that cannot hold a file-backed device.
+    #[error("{device}: {detail}")]
+    BadPath {
+        /// The path.
+        device: String,
+        /// What is wrong with it.
+        detail: &'static str,
+    },
+    /// The world, or the plan itself, is not what was accepted.
+    #[error("{subject}: changed since the plan was made: {detail}")]
+    PlanChanged {
+        /// The device, or the plan of which engine.
+        subject: String,
+        /// What differs.
+        detail: String,
+    },
+    /// This body, or this class of device, has no such operation.
+    #[error("{operation} is not supported for block devices of class {class}")]
+    Unsupported {
+        /// The operation.
+        operation: &'static str,
+        /// The class.
+        class: BdevClass,
+    },
+    /// A device configuration file cannot be read or written.
+    #[error("{}: {action}: {source}", path.display())]
+    ConfigFile {
+        /// The file.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// The system's own error.
+        #[source]
+        source: io::Error,
+    },
+    /// A device configuration file is not understood.
+    #[error("{}: not a device configuration: {detail}", path.display())]
+    ConfigInvalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with its place where known.
+        detail: String,
+    },
+    /// A device configuration cannot be said in this form.
+    #[error("the device configuration cannot be written as {form}: {detail}")]
+    ConfigInexpressible {
+        /// `JSON` or `INI`.
+        form: &'static str,
+        /// Why.
+        detail: String,
+    },
+    /// The medium has no room for the file.
+    #[error("{device}: no space for {wanted} bytes")]
+    NoSpace {
+        /// The file.
+        device: String,
+        /// Its size.
+        wanted: u64,
+        /// The system's own error.
+        #[source]
+        source: io::Error,
+    },
+    /// What was done reads back otherwise.
+    #[error("{device}: formatted, but reads back otherwise: {detail}")]
+    ReadBack {
+        /// The device.
+        device: String,
+        /// What was found.
+        detail: String,
+    },
+    /// A target that no configuration may ask for.
+    #[error("block devices of the engine: {detail}")]
+    BadTarget {
+        /// What is wrong.
+        detail: String,
+    },
+    /// The device cannot be written.
+    #[error("{device}: read-only")]
+    ReadOnly {
+        /// The device.
+        device: String,
+    },
+    /// The rights of the server do not suffice.
+    #[error("{device}: {action}: permission denied")]
+    AccessDenied {
+        /// The device or file.
+        device: String,
+        /// What was tried.
+        action: String,
+        /// The system's own error.
+        #[source]
+        source: io::Error,
+    },
+    /// The work was cut off inside this process.
+    #[error("{subject}: the operation was cut off: {detail}")]
+    CutOff {
+        /// The device.
+        subject: String,
+        /// How.
+        detail: String,
+    },
+    /// Looking at, claiming or erasing a block device failed.
+    #[error(transparent)]
+    Device(#[from] BlockdevError),
+}
+
+fn list(uses: &[DeviceUse]) -> String {
+    uses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+impl BdevError {
+    /// The stable fault number of `docs/faults.md`.
+    #[must_use]
+    pub fn code(&self) -> i32 {
+        match self {
+            Self::AccessDenied { .. } => 105,
+            Self::UnknownClass { .. } => 301,
+            Self::StepFailed { .. } => 302,
+            Self::BadPciAddress { .. } => 303,
+            Self::NotFound { .. } => 304,
+            Self::DuplicateDevice { .. } => 305,
+            Self::UnknownRole { .. } => 308,
+            Self::MixedClasses => 309,
+            Self::ConfigInvalid { .. } => 804,
+            Self::InUse { .. } => 1225,
+            Self::NotBlank { .. } => 1226,
+            Self::WrongSize { .. } => 1227,
+            Self::NotARegularFile { .. } => 1228,
+            Self::BadPath { .. } => 1229,
+            Self::PlanChanged { .. } => 1230,
+            Self::Unsupported { .. } => 1231,
+            Self::ConfigFile { .. } => 1232,
+            Self::ConfigInexpressible { .. } => 1233,
+            Self::NoSpace { .. } => 1234,
+            Self::ReadBack { .. } => 1235,
+            Self::BadTarget { .. } => 1236,
+            Self::ReadOnly { .. } => 1237,
+            Self::CutOff { .. } => 1238,
+            Self::Device(error) => error.code(),
+        }
+    }
+
+    /// What an administrator can do about it.
+    #[must_use]
+    pub fn resolution(&self) -> &'static str {
+        match self {
+            Self::UnknownClass { .. } => {
+                "set bdev_class to nvme, malloc, kdev or file in the server configuration file and restart the server"
+            }
+            Self::BadPciAddress { .. } => {
+                "write the full address in bdev_list, e.g. 0000:81:00.0, and restart the server"
+            }
+            Self::NotFound { .. } => {
+                "check bdev_list and that the device is attached; NVMe devices are made available with 'daos_server storage prepare --nvme-only'"
+            }
+            Self::DuplicateDevice { .. } => {
+                "remove the duplicate from the server configuration file and restart the server"
+            }
+            Self::UnknownRole { .. } => "use only the roles data, meta and wal in bdev_roles",
+            Self::MixedClasses => {
+                "use either class nvme or the classes file, kdev and malloc within one engine"
+            }
+            Self::StepFailed { .. } | Self::ReadBack { .. } => {
+                "check the kernel log for errors of the device, then format again"
+            }
+            Self::InUse { .. } => {
+                "unmount, switch off or stop whatever uses the device, then format again; no option overrides this"
+            }
+            Self::NotBlank { .. } => {
+                "make sure that the data is not needed, then format again with reformat, or choose another device"
+            }
+            Self::WrongSize { .. } => {
+                "correct bdev_size, remove the file, or format again with reformat to make it anew"
+            }
+            Self::NotARegularFile { .. } => {
+                "name a path for a file in bdev_list, or use class kdev for a block device"
+            }
+            Self::BadPath { .. } => {
+                "write an absolute path below an existing directory in bdev_list"
+            }
+            Self::PlanChanged { .. } => {
+                "look at the new plan and format again if it is still right"
+            }
+            Self::Unsupported { .. } => "use this operation with class nvme only",
+            Self::ConfigFile { .. } => {
+                "check that the SCM is mounted, not full, and writable for the user of the server"
+            }
+            Self::ConfigInvalid { .. } => {
+                "remove the file to have it made anew from the server configuration file"
+            }
+            Self::ConfigInexpressible { .. } => {
+                "use nvme_conf_format json and device paths in UTF-8 without blanks"
+            }
+            Self::NoSpace { .. } => "free space on the file system or lower bdev_size",
+            Self::BadTarget { .. } => "correct bdev_size, bdev_number and the tiers of the engine",
+            Self::ReadOnly { .. } => "make the device writable or choose another one",
+            Self::AccessDenied { .. } => {
+                "give the user of the server access to the path, or run the server as root"
+            }
+            Self::CutOff { .. } => "format again",
+            Self::Device(error) => error.resolution(),
+        }
+    }
+
+    /// Sorts a system error of one step.
+    pub(crate) fn from_io(device: &str, step: impl Into<String>, source: io::Error) -> Self {
+        let (device, step) = (device.to_owned(), step.into());
+        match source.kind() {
+            io::ErrorKind::PermissionDenied => Self::AccessDenied { device, action: step, source },
+            io::ErrorKind::NotFound => Self::NotFound { device },
+            _ => Self::StepFailed { device, step, source },
+        }
+    }
+
+    pub(crate) fn changed(device: &DeviceRef, detail: impl Into<String>) -> Self {
+        Self::PlanChanged { subject: device.name.clone(), detail: detail.into() }
+    }
+}

@@ -1,0 +1,116 @@
+//! What a scan finds: NVMe controllers with namespaces, health and owners, and the emulated devices (R141, R142).
+
+use std::path::PathBuf;
+
+use daos_blockdev::DeviceUse;
+use serde::{Deserialize, Serialize};
+
+use crate::{DeviceRef, PciAddress};
+
+/// Everything a scan found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BdevInventory {
+    /// NVMe controllers by ascending address.
+    pub controllers: Vec<NvmeController>,
+    /// Devices of the targets in the request that only stand in for NVMe.
+    pub emulated: Vec<EmulatedDevice>,
+}
+
+/// One NVMe controller.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NvmeController {
+    /// Address.
+    pub address: PciAddress,
+    /// Model, without trailing blanks.
+    pub model: String,
+    /// Serial number, without trailing blanks.
+    pub serial: String,
+    /// Firmware revision.
+    pub firmware: String,
+    /// PCI vendor id, e.g. `0x8086`, where known.
+    pub vendor_id: Option<String>,
+    /// NUMA socket; -1 when the host does not tell.
+    pub socket: i32,
+    /// Driver it is bound to, e.g. `nvme` or `vfio-pci`; `None` when unbound.
+    pub driver: Option<String>,
+    /// Active namespaces by ascending id.
+    pub namespaces: Vec<NvmeNamespace>,
+    /// Health, when asked for and readable.
+    pub health: Option<NvmeHealth>,
+}
+
+impl NvmeController {
+    /// Sum of the namespaces in bytes.
+    #[must_use]
+    pub fn capacity_bytes(&self) -> u64 {
+        self.namespaces.iter().map(|namespace| namespace.size_bytes).sum()
+    }
+
+    /// Who uses any of its namespaces; empty when nobody does.
+    #[must_use]
+    pub fn uses(&self) -> Vec<&DeviceUse> {
+        self.namespaces.iter().flat_map(|namespace| &namespace.uses).collect()
+    }
+}
+
+/// One namespace of a controller.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NvmeNamespace {
+    /// Id, from 1.
+    pub id: u32,
+    /// Size in bytes; shown in GB of 10^9 (R142).
+    pub size_bytes: u64,
+    /// The kernel's node, while the kernel's driver has it.
+    pub node: Option<PathBuf>,
+    /// Who uses it.
+    pub uses: Vec<DeviceUse>,
+}
+
+/// Health of a controller, in the units of R141.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NvmeHealth {
+    /// Temperature in kelvin.
+    pub temperature_k: u32,
+    /// Minutes above the warning temperature.
+    pub warning_minutes: u32,
+    /// Minutes above the critical temperature.
+    pub critical_minutes: u32,
+    /// Minutes the controller was busy.
+    pub busy_minutes: u64,
+    /// Power cycles.
+    pub power_cycles: u64,
+    /// Hours switched on.
+    pub power_on_hours: u64,
+    /// Times power went away without warning.
+    pub unsafe_shutdowns: u64,
+    /// Media and data integrity errors.
+    pub media_errors: u64,
+    /// Entries in the error log over the controller's life.
+    pub error_log_entries: u64,
+    /// What the controller warns of.
+    pub warnings: NvmeWarnings,
+}
+
+/// The five critical warnings (NVMe base specification, SMART log page).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NvmeWarnings {
+    /// Temperature out of its range.
+    pub temperature: bool,
+    /// Spare space nearly gone.
+    pub spare: bool,
+    /// Reliability reduced by media errors.
+    pub reliability: bool,
+    /// Media went read-only.
+    pub read_only: bool,
+    /// Volatile memory backup failed.
+    pub volatile_memory: bool,
+}
+
+/// A configured device that stands in for NVMe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmulatedDevice {
+    /// Which one.
+    pub device: DeviceRef,
+    /// Its size now; `None` when it does not exist (yet) or cannot be looked at.
+    pub size_bytes: Option<u64>,
+}

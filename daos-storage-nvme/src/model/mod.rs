@@ -1,0 +1,19 @@
+//! Plain values of block storage: addresses, controllers, tiers, roles and what was observed. No behaviour
+//! beyond parsing and printing; must not touch the system.
+
+mod controller;
+mod observed;
+mod pci;
+mod roles;
+mod tier;
+
+pub use controller::{
+    BdevInventory, EmulatedDevice, NvmeController, NvmeHealth, NvmeNamespace, NvmeWarnings,
+};
+pub use observed::{
+    DeviceState, FileContent, FileFacts, FileKind, FileState, NamespaceState, NvmeState,
+    ObservedDevice, ParentState,
+};
+pub use pci::{PciAddress, PciAddressSet};
+pub use roles::{Role, Roles};
+pub use tier::{BdevClass, BdevTarget, BdevTier, DeviceRef, FileOwner, TierDevices};

@@ -1,0 +1,72 @@
+//! `DeviceStep`: what is done to a device, as a value that can be shown, hashed and executed.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::FileOwner;
+
+/// One step of a format.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceStep {
+    /// Make a file that does not exist, at once in its full size and with its owner.
+    CreateFile {
+        /// Size in bytes.
+        size_bytes: u64,
+        /// Owner.
+        owner: FileOwner,
+        /// Permission bits.
+        mode: u32,
+    },
+    /// Discard everything that is in the file.
+    DiscardContents,
+    /// Give the file its size and reserve all of it on the medium.
+    ReserveSpace {
+        /// Size in bytes.
+        size_bytes: u64,
+    },
+    /// Set owner and permissions of the file.
+    SetOwner {
+        /// Owner.
+        owner: FileOwner,
+        /// Permission bits.
+        mode: u32,
+    },
+    /// Zero both ends of a block device, where all signatures are.
+    EraseSignatures,
+    /// Reset one namespace of a controller.
+    FormatNamespace {
+        /// Its id.
+        id: u32,
+    },
+}
+
+impl DeviceStep {
+    /// Whether it writes over what is there.
+    #[must_use]
+    pub fn is_destructive(&self) -> bool {
+        match self {
+            Self::DiscardContents | Self::EraseSignatures | Self::FormatNamespace { .. } => true,
+            Self::CreateFile { .. } | Self::ReserveSpace { .. } | Self::SetOwner { .. } => false,
+        }
+    }
+}
+
+impl fmt::Display for DeviceStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CreateFile { size_bytes, owner, mode } => {
+                write!(f, "create file of {size_bytes} bytes, ")?;
+                write!(f, "owner {}:{}, mode {mode:04o}", owner.uid, owner.gid)
+            }
+            Self::DiscardContents => f.write_str("discard its contents"),
+            Self::ReserveSpace { size_bytes } => write!(f, "reserve {size_bytes} bytes"),
+            Self::SetOwner { owner, mode } => {
+                write!(f, "set owner {}:{}, mode {mode:04o}", owner.uid, owner.gid)
+            }
+            Self::EraseSignatures => f.write_str("erase its first and last 4 MiB"),
+            Self::FormatNamespace { id } => write!(f, "format namespace {id}"),
+        }
+    }
+}
