@@ -1,0 +1,96 @@
+//! Exclusion by an administrator, its clearing, and removal of members (contract 6.9).
+
+use crate::command::{Change, StateUpdate};
+use crate::decide::resolve::{self, Selection};
+use crate::error::{MembershipError, SelectionError};
+use crate::rank::{Rank, RankSet};
+use crate::state::MemberState;
+use crate::system::System;
+
+/// What an administrator does to a rank.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExcludeAction {
+    /// Keeps it out until cleared.
+    Exclude,
+    /// Lets it in again; it stays out of the group until it joins.
+    Clear,
+}
+
+impl ExcludeAction {
+    /// The action's name in results (contract 2.1).
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Exclude => "set admin-excluded state",
+            Self::Clear => "clear admin-excluded state",
+        }
+    }
+}
+
+/// What became of one rank.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExcludeResult {
+    /// The rank.
+    pub rank: Rank,
+    /// Its state afterwards.
+    pub state: MemberState,
+    /// Whether that is a change.
+    pub changed: bool,
+}
+
+/// An exclusion decided: `change` is `None` when every rank is in the wanted state already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExcludePlan {
+    /// What has to be applied.
+    pub change: Option<Change>,
+    /// One result per chosen rank, in order.
+    pub results: Vec<ExcludeResult>,
+}
+
+/// Excludes the chosen ranks or clears their exclusion.
+///
+/// Excluding sets the state from whatever it was. Clearing turns admin-excluded into excluded and leaves every
+/// other state alone.
+///
+/// # Errors
+/// [`SelectionError::Unknown`] when a chosen rank or host does not exist.
+pub fn exclude(
+    system: &System,
+    selection: &Selection,
+    action: ExcludeAction,
+) -> Result<ExcludePlan, SelectionError> {
+    let ranks = resolve::existing(system, selection)?;
+    let (mut updates, mut results) = (Vec::new(), Vec::new());
+    for member in ranks.iter().filter_map(|rank| system.member(rank)) {
+        let rank = member.rank;
+        let wanted = match (action, member.state) {
+            (ExcludeAction::Exclude, _) => MemberState::AdminExcluded,
+            (ExcludeAction::Clear, MemberState::AdminExcluded) => MemberState::Excluded,
+            (ExcludeAction::Clear, other) => other,
+        };
+        let changed = wanted != member.state;
+        if changed {
+            updates.push(StateUpdate { rank, state: wanted, info: String::new() });
+        }
+        results.push(ExcludeResult { rank, state: wanted, changed });
+    }
+    let change = (!updates.is_empty()).then_some(Change::UpdateStates { updates });
+    Ok(ExcludePlan { change, results })
+}
+
+/// Takes members out of the system for good. Their ranks are not given to other engines.
+///
+/// # Errors
+/// When a rank does not exist, or a member is ready or joined.
+pub fn remove(system: &System, ranks: &RankSet) -> Result<Vec<Change>, MembershipError> {
+    let ranks = resolve::existing(system, &Selection::Ranks(ranks.clone()))?;
+    let members = ranks.iter().filter_map(|rank| system.member(rank));
+    members
+        .map(|member| match member.is_available() {
+            true => {
+                Err(MembershipError::RemoveAvailable { rank: member.rank, state: member.state })
+            }
+            false => Ok(Change::RemoveMember { rank: member.rank, uuid: member.uuid }),
+        })
+        .collect()
+}

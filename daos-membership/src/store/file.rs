@@ -1,0 +1,410 @@
+//! The store in one file, `control_raft/daos_system.db` below a directory of the replica's storage.
+//!
+//! A file is made under a temporary name and linked into place when it is complete, so what is found under its
+//! name was once whole. Opening verifies every page, and damage is an error, never an empty system.
+
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use redb::{
+    Builder, Database, DatabaseError, Durability, ReadTransaction, ReadableDatabase, ReadableTable,
+    StorageBackend, TableDefinition, WriteTransaction, backends::FileBackend,
+};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{LogBounds, LogEntry, LogId, Store, StoreError, StoredSnapshot, Vote};
+use crate::system::SystemIdentity;
+
+/// Directory of the system database, below the directory that is given (contract 5.1).
+pub const STORE_DIR: &str = "control_raft";
+/// Name of the system database.
+pub const STORE_FILE: &str = "daos_system.db";
+
+const NEW_FILE: &str = "daos_system.db.new";
+const DIR_MODE: u32 = 0o770;
+const FILE_MODE: u32 = 0o660;
+/// Version of the tables below.
+const FORMAT: u16 = 1;
+/// The library would take 1 GiB. The log is written once and read once, so little is enough.
+const CACHE_BYTES: usize = 4 << 20;
+/// A snapshot is stored in parts of this size, so that no page run as large as a snapshot is needed.
+const SNAPSHOT_PART: usize = 256 << 10;
+
+/// Index to term and content.
+const LOG: TableDefinition<'_, u64, (u64, &[u8])> = TableDefinition::new("log");
+const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+const SNAPSHOT: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("snapshot");
+
+const META_FORMAT: &str = "format";
+const META_SYSTEM: &str = "system";
+const META_VOTE: &str = "vote";
+const META_SNAPSHOT: &str = "snapshot";
+
+#[derive(Serialize, Deserialize)]
+struct SnapshotHead {
+    upto: LogId,
+    bytes: usize,
+}
+
+/// The store in a file. See [`Store`] for what it keeps.
+#[derive(Debug)]
+pub struct RedbStore {
+    db: Database,
+    path: PathBuf,
+    identity: SystemIdentity,
+}
+
+impl RedbStore {
+    /// Where the system database lies below `parent`.
+    #[must_use]
+    pub fn path(parent: &Path) -> PathBuf {
+        parent.join(STORE_DIR).join(STORE_FILE)
+    }
+
+    /// Whether there is a system database below `parent`, in whatever condition.
+    #[must_use]
+    pub fn exists(parent: &Path) -> bool {
+        fs::symlink_metadata(Self::path(parent)).is_ok()
+    }
+
+    /// Makes a new, empty system database below `parent`, which must exist.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] when there is one, which is then left alone; else when it cannot be written.
+    pub fn create(parent: &Path, identity: &SystemIdentity) -> Result<Self, StoreError> {
+        let path = Self::path(parent);
+        if Self::exists(parent) {
+            return Err(StoreError::Exists { path });
+        }
+        let dir = parent.join(STORE_DIR);
+        let failed = |source: io::Error| io_error(&path, "create", source);
+        make_dir(&dir).and_then(|()| sync_dir(parent)).map_err(failed)?;
+        // What is left of an attempt that was cut short was never used.
+        let new = dir.join(NEW_FILE);
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        let backend = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(FILE_MODE)
+            .open(&new)
+            .and_then(|file| file.set_permissions(Permissions::from_mode(FILE_MODE)).map(|()| file))
+            .map_err(failed)
+            .and_then(|file| FileBackend::new(file).map_err(|e| opening(&path, e)))?;
+        let db = builder().create_with_backend(backend).map_err(|e| opening(&path, e))?;
+        let store = Self { db, path: path.clone(), identity: identity.clone() };
+        store.initialise()?;
+        match fs::hard_link(&new, &path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                return Err(StoreError::Exists { path });
+            }
+            linked => linked.and_then(|()| fs::remove_file(&new)).map_err(failed)?,
+        }
+        sync_dir(&dir).map_err(failed)?;
+        Ok(store)
+    }
+
+    /// Opens the system database below `parent`. With `expected`, that of another system is refused.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a file that cannot be read is never replaced.
+    pub fn open(parent: &Path, expected: Option<Uuid>) -> Result<Self, StoreError> {
+        let path = Self::path(parent);
+        let file =
+            OpenOptions::new().read(true).write(true).open(&path).map_err(|source| match source
+                .kind()
+            {
+                ErrorKind::NotFound => StoreError::Missing { path: path.clone() },
+                _ => io_error(&path, "open", source),
+            })?;
+        let backend = FileBackend::new(file).map_err(|error| opening(&path, error))?;
+        Self::open_backend(path, backend, expected)
+    }
+
+    /// Opens a system database through `backend`, so that tests can make its storage fail.
+    ///
+    /// # Errors
+    /// As [`RedbStore::open`].
+    pub fn open_backend(
+        path: PathBuf,
+        backend: impl StorageBackend,
+        expected: Option<Uuid>,
+    ) -> Result<Self, StoreError> {
+        // The library would make a database out of an empty file.
+        if backend.len().map_err(|source| io_error(&path, "open", source))? == 0 {
+            return Err(corrupt(&path, "the file is empty"));
+        }
+        // The library checks what it reads by assertions in places; damage must not end the server.
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            let db = builder().create_with_backend(backend).map_err(|e| opening(&path, e))?;
+            let identity = read_identity(&db, &path)?;
+            Ok(Self { db, path: path.clone(), identity })
+        }));
+        let store: Self =
+            opened.unwrap_or_else(|_| Err(corrupt(&path, "its pages contradict each other")))?;
+        match expected.filter(|expected| *expected != store.identity.uuid) {
+            Some(expected) => {
+                Err(StoreError::Foreign { path, found: store.identity.uuid, expected })
+            }
+            None => Ok(store),
+        }
+    }
+
+    /// Removes the system database below `parent`, and its directory if nothing else is in it.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] while any process has it open; else when it cannot be removed.
+    pub fn remove(parent: &Path) -> Result<(), StoreError> {
+        let (path, dir) = (Self::path(parent), parent.join(STORE_DIR));
+        let failed = |source: io::Error| io_error(&path, "remove", source);
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            opened => opened.map_err(failed)?,
+        };
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { path }),
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+            Ok(()) => {}
+        }
+        fs::remove_file(&path).and_then(|()| sync_dir(&dir)).map_err(failed)?;
+        match fs::remove_dir(&dir) {
+            Err(error) if error.kind() != ErrorKind::DirectoryNotEmpty => Err(failed(error)),
+            _ => sync_dir(parent).map_err(failed),
+        }
+    }
+
+    fn initialise(&self) -> Result<(), StoreError> {
+        self.write("create", |txn| {
+            txn.open_table(LOG)?;
+            txn.open_table(SNAPSHOT)?;
+            put_meta(txn, META_FORMAT, &FORMAT)?;
+            put_meta(txn, META_SYSTEM, &self.identity)?;
+            put_meta(txn, META_VOTE, &Vote::default())
+        })
+    }
+
+    fn write<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>,
+    ) -> Result<T, StoreError> {
+        let run = || {
+            let mut txn = self.db.begin_write()?;
+            txn.set_durability(Durability::Immediate)?;
+            let done = work(&txn)?;
+            txn.commit()?;
+            Ok(done)
+        };
+        run().map_err(|error| using(&self.path, doing, error))
+    }
+
+    fn read<T>(
+        &self,
+        work: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
+    ) -> Result<T, StoreError> {
+        let run = || work(&self.db.begin_read()?);
+        run().map_err(|error| using(&self.path, "read", error))
+    }
+
+    fn gap(&self, last: u64, asked: u64) -> StoreError {
+        StoreError::Gap { path: self.path.clone(), last, asked }
+    }
+}
+
+impl Store for RedbStore {
+    fn identity(&self) -> &SystemIdentity {
+        &self.identity
+    }
+
+    fn place(&self) -> &Path {
+        &self.path
+    }
+
+    fn vote(&self) -> Result<Vote, StoreError> {
+        self.read(|txn| get_meta(txn, META_VOTE)).map(Option::unwrap_or_default)
+    }
+
+    fn save_vote(&self, vote: Vote) -> Result<(), StoreError> {
+        self.write("write", |txn| put_meta(txn, META_VOTE, &vote))
+    }
+
+    fn bounds(&self) -> Result<LogBounds, StoreError> {
+        self.read(|txn| {
+            let log = txn.open_table(LOG)?;
+            let id = |index: u64, (term, _): (u64, &[u8])| LogId { term, index };
+            let head: Option<SnapshotHead> = get_meta(txn, META_SNAPSHOT)?;
+            Ok(LogBounds {
+                first: log.first()?.map(|(index, entry)| id(index.value(), entry.value())),
+                last: log.last()?.map(|(index, entry)| id(index.value(), entry.value())),
+                snapshot: head.map(|head| head.upto),
+            })
+        })
+    }
+
+    fn append(&self, entries: &[LogEntry]) -> Result<(), StoreError> {
+        let bounds = self.bounds()?;
+        let mut last = bounds.last.max(bounds.snapshot).map_or(0, |id| id.index);
+        for LogEntry { id, .. } in entries {
+            if last.checked_add(1) != Some(id.index) {
+                return Err(self.gap(last, id.index));
+            }
+            last = id.index;
+        }
+        self.write("write", |txn| {
+            let mut log = txn.open_table(LOG)?;
+            for LogEntry { id, payload } in entries {
+                log.insert(id.index, (id.term, payload.as_slice()))?;
+            }
+            Ok(())
+        })
+    }
+
+    fn entries(&self, from: u64, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
+        self.read(|txn| {
+            let log = txn.open_table(LOG)?;
+            let found = log.range(from..)?.take(limit).map(|row| {
+                let (index, entry) = row?;
+                let (term, payload) = entry.value();
+                let id = LogId { term, index: index.value() };
+                Ok(LogEntry { id, payload: payload.to_vec() })
+            });
+            found.collect()
+        })
+    }
+
+    fn truncate(&self, from: u64) -> Result<(), StoreError> {
+        self.write("write", |txn| Ok(txn.open_table(LOG)?.retain_in(from.., |_, _| false)?))
+    }
+
+    fn purge(&self, upto: u64) -> Result<(), StoreError> {
+        let held = self.bounds()?.snapshot.map_or(0, |id| id.index);
+        if upto > held {
+            return Err(self.gap(held, upto));
+        }
+        self.write("write", |txn| Ok(txn.open_table(LOG)?.retain_in(..=upto, |_, _| false)?))
+    }
+
+    fn save_snapshot(&self, snapshot: &StoredSnapshot) -> Result<(), StoreError> {
+        self.write("write", |txn| {
+            let mut parts = txn.open_table(SNAPSHOT)?;
+            parts.retain(|_, _| false)?;
+            for (number, part) in (0_u32..).zip(snapshot.data.chunks(SNAPSHOT_PART)) {
+                parts.insert(number, part)?;
+            }
+            let head = SnapshotHead { upto: snapshot.upto, bytes: snapshot.data.len() };
+            put_meta(txn, META_SNAPSHOT, &head)
+        })
+    }
+
+    fn snapshot(&self) -> Result<Option<StoredSnapshot>, StoreError> {
+        let found = self.read(|txn| {
+            let Some(head) = get_meta::<SnapshotHead>(txn, META_SNAPSHOT)? else {
+                return Ok(None);
+            };
+            let mut data = Vec::new();
+            for part in txn.open_table(SNAPSHOT)?.iter()? {
+                data.extend_from_slice(part?.1.value());
+            }
+            Ok(Some((head, data)))
+        })?;
+        match found {
+            Some((head, data)) if head.bytes != data.len() => {
+                Err(corrupt(&self.path, "the snapshot is incomplete"))
+            }
+            found => Ok(found.map(|(head, data)| StoredSnapshot { upto: head.upto, data })),
+        }
+    }
+
+    fn blocks(&self) -> bool {
+        true
+    }
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
+    builder
+}
+
+fn read_identity(db: &Database, path: &Path) -> Result<SystemIdentity, StoreError> {
+    let read = || {
+        let txn = db.begin_read()?;
+        Ok((get_meta::<u16>(&txn, META_FORMAT)?, get_meta_bytes(&txn, META_SYSTEM)?))
+    };
+    let (format, system) = read().map_err(|error| using(path, "read", error))?;
+    let found = format.ok_or_else(|| corrupt(path, "it names no format"))?;
+    if found > FORMAT {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known: FORMAT });
+    }
+    let system = system.ok_or_else(|| corrupt(path, "it names no system"))?;
+    serde_json::from_slice(&system).map_err(|error| corrupt(path, &error.to_string()))
+}
+
+fn put_meta(txn: &WriteTransaction, key: &str, value: &impl Serialize) -> Result<(), redb::Error> {
+    let bytes = serde_json::to_vec(value).map_err(io::Error::from)?;
+    txn.open_table(META)?.insert(key, bytes.as_slice())?;
+    Ok(())
+}
+
+fn get_meta<T: DeserializeOwned>(
+    txn: &ReadTransaction,
+    key: &str,
+) -> Result<Option<T>, redb::Error> {
+    let bytes = get_meta_bytes(txn, key)?;
+    let value = bytes.map(|bytes| serde_json::from_slice(&bytes)).transpose();
+    value.map_err(|error| redb::Error::Corrupted(format!("meta {key}: {error}")))
+}
+
+fn get_meta_bytes(txn: &ReadTransaction, key: &str) -> Result<Option<Vec<u8>>, redb::Error> {
+    Ok(txn.open_table(META)?.get(key)?.map(|value| value.value().to_vec()))
+}
+
+fn make_dir(dir: &Path) -> io::Result<()> {
+    match fs::create_dir(dir) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => fs::set_permissions(dir, Permissions::from_mode(DIR_MODE)),
+    }
+}
+
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+fn corrupt(path: &Path, what: &str) -> StoreError {
+    StoreError::Corrupt { path: path.to_owned(), what: what.to_owned() }
+}
+
+fn io_error(path: &Path, doing: &'static str, source: io::Error) -> StoreError {
+    StoreError::Io { path: path.to_owned(), doing, source: Box::new(source) }
+}
+
+fn opening(path: &Path, error: DatabaseError) -> StoreError {
+    match error {
+        DatabaseError::DatabaseAlreadyOpen => StoreError::InUse { path: path.to_owned() },
+        other => using(path, "open", other.into()),
+    }
+}
+
+fn using(path: &Path, doing: &'static str, error: redb::Error) -> StoreError {
+    match error {
+        redb::Error::Corrupted(what) => corrupt(path, &what),
+        redb::Error::Io(source)
+            if matches!(source.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) =>
+        {
+            corrupt(path, &source.to_string())
+        }
+        error @ (redb::Error::TableDoesNotExist(_)
+        | redb::Error::TableTypeMismatch { .. }
+        | redb::Error::TableIsMultimap(_)
+        | redb::Error::UpgradeRequired(_)) => corrupt(path, &error.to_string()),
+        error => StoreError::Io { path: path.to_owned(), doing, source: Box::new(error) },
+    }
+}

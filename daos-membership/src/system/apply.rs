@@ -1,0 +1,263 @@
+//! Applying commands. Every change is either applied whole or refused without any effect.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::{Index, System};
+use crate::clock::Timestamp;
+use crate::command::{Applied, Change, Command, StateUpdate};
+use crate::error::ChangeRefused;
+use crate::member::Member;
+use crate::rank::{Rank, RankSet};
+use crate::state::MemberState;
+
+impl System {
+    /// Applies a command. The result depends on nothing but the state and the command.
+    ///
+    /// A change that does not fit the state is refused and leaves no trace, not even in the versions; the
+    /// changes after it are applied all the same.
+    pub fn apply(&mut self, command: &Command) -> Applied {
+        let mut ranks = RankSet::new();
+        let changes = command.changes.iter();
+        let outcomes =
+            changes.map(|change| self.apply_one(change, command.at, &mut ranks)).collect();
+        Applied { outcomes, ranks, map_version: self.map_version, data_version: self.data_version }
+    }
+
+    fn apply_one(
+        &mut self,
+        change: &Change,
+        at: Timestamp,
+        ranks: &mut RankSet,
+    ) -> Result<(), ChangeRefused> {
+        let data_version = self.data_version.checked_add(1).ok_or(ChangeRefused::VersionsUsedUp)?;
+        let map_version = match change.moves_map() {
+            true => self.map_version.checked_add(1).ok_or(ChangeRefused::VersionsUsedUp)?,
+            false => self.map_version,
+        };
+        match change {
+            Change::AdmitMember { member } => self.admit(member, ranks)?,
+            Change::RejoinMember { member } => self.rejoin(member, member.uuid, ranks)?,
+            Change::ReplaceMember { old_uuid, member } => self.replace(*old_uuid, member, ranks)?,
+            Change::ReleaseFabricUri { rank, state, info } => {
+                self.edit(*rank, ranks, |member| {
+                    member.fabric_uri.clear();
+                    member.state = *state;
+                    member.info.clone_from(info);
+                    member.last_update = at;
+                })?;
+            }
+            Change::UpdateStates { updates } => self.update_states(updates, at, ranks)?,
+            Change::RemoveMember { rank, uuid } => self.remove(*rank, *uuid, ranks)?,
+            Change::BumpMapVersion => {}
+            Change::SetAttributes { values } => merge(&mut self.attributes, values),
+            Change::SetProperties { values } => merge(&mut self.properties, values),
+            Change::SetFabricProviders { providers } => {
+                self.management.fabric_providers = Some(providers.clone());
+            }
+            Change::PauseGroupUpdate { paused } => self.management.group_update_paused = *paused,
+            Change::SetDomainLabels { labels } => {
+                self.management.domain_labels = Some(labels.clone());
+            }
+            Change::SetCheckerEnabled { enabled } => self.management.checker_enabled = *enabled,
+        }
+        self.data_version = data_version;
+        self.map_version = map_version;
+        Ok(())
+    }
+
+    fn admit(&mut self, member: &Arc<Member>, ranks: &mut RankSet) -> Result<(), ChangeRefused> {
+        let (rank, uuid) = (member.rank, member.uuid);
+        if self.members.contains_key(&rank) {
+            return Err(ChangeRefused::RankTaken { rank });
+        }
+        if let Some(former) = self.retired(rank).filter(|former| *former != uuid) {
+            return Err(ChangeRefused::RankRetired { rank, former });
+        }
+        self.check_uuid_free(uuid)?;
+        self.check_uri_free(&member.fabric_uri, rank)?;
+        self.retired.remove(&rank);
+        self.put(Arc::clone(member), ranks);
+        while let Some(next) = self.next_rank.filter(|next| self.was_issued(*next)) {
+            self.next_rank = next.next();
+        }
+        Ok(())
+    }
+
+    fn replace(
+        &mut self,
+        old_uuid: Uuid,
+        member: &Arc<Member>,
+        ranks: &mut RankSet,
+    ) -> Result<(), ChangeRefused> {
+        self.check_uuid_free(member.uuid)?;
+        self.rejoin(member, old_uuid, ranks)
+    }
+
+    /// Puts a new value in place of the member with the same rank, which must have this uuid.
+    fn rejoin(
+        &mut self,
+        member: &Arc<Member>,
+        uuid: Uuid,
+        ranks: &mut RankSet,
+    ) -> Result<(), ChangeRefused> {
+        let rank = member.rank;
+        self.check_identity(rank, uuid)?;
+        self.check_uri_free(&member.fabric_uri, rank)?;
+        self.put(Arc::clone(member), ranks);
+        Ok(())
+    }
+
+    fn update_states(
+        &mut self,
+        updates: &[StateUpdate],
+        at: Timestamp,
+        ranks: &mut RankSet,
+    ) -> Result<(), ChangeRefused> {
+        if let Some(StateUpdate { rank, .. }) =
+            updates.iter().find(|update| !self.members.contains_key(&update.rank))
+        {
+            return Err(ChangeRefused::NoSuchRank { rank: *rank });
+        }
+        for update in updates {
+            self.edit(update.rank, ranks, |member| {
+                member.state = update.state;
+                member.info.clone_from(&update.info);
+                member.last_update = at;
+            })?;
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, rank: Rank, uuid: Uuid, ranks: &mut RankSet) -> Result<(), ChangeRefused> {
+        self.check_identity(rank, uuid)?;
+        if let Some(member) = self.members.remove(&rank) {
+            self.index.forget(&member);
+            self.fault_domains.remove(&member.fault_domain, rank);
+            self.retired.insert(rank, uuid);
+            ranks.insert(rank);
+        }
+        Ok(())
+    }
+
+    fn edit(
+        &mut self,
+        rank: Rank,
+        ranks: &mut RankSet,
+        edit: impl FnOnce(&mut Member),
+    ) -> Result<(), ChangeRefused> {
+        let member = self.members.get_mut(&rank).ok_or(ChangeRefused::NoSuchRank { rank })?;
+        self.index.forget(member);
+        edit(Arc::make_mut(member));
+        self.index.learn(member);
+        ranks.insert(rank);
+        Ok(())
+    }
+
+    /// Stores a member under its rank, with everything that is derived from it.
+    pub(super) fn put(&mut self, member: Arc<Member>, ranks: &mut RankSet) {
+        let rank = member.rank;
+        let old = self.members.insert(rank, Arc::clone(&member));
+        if let Some(old) = &old {
+            self.index.forget(old);
+        }
+        if old.as_ref().is_none_or(|old| old.fault_domain != member.fault_domain) {
+            if let Some(old) = &old {
+                self.fault_domains.remove(&old.fault_domain, rank);
+            }
+            self.fault_domains.insert(&member.fault_domain, rank);
+        }
+        self.index.learn(&member);
+        ranks.insert(rank);
+    }
+
+    fn check_identity(&self, rank: Rank, asked: Uuid) -> Result<(), ChangeRefused> {
+        let member = self.member(rank).ok_or(ChangeRefused::NoSuchRank { rank })?;
+        match member.uuid {
+            known if known == asked => Ok(()),
+            known => Err(ChangeRefused::OtherUuid { rank, known, asked }),
+        }
+    }
+
+    pub(super) fn check_uuid_free(&self, uuid: Uuid) -> Result<(), ChangeRefused> {
+        match self.index.by_uuid.contains_key(&uuid) {
+            true => Err(ChangeRefused::UuidTaken { uuid }),
+            false => Ok(()),
+        }
+    }
+
+    pub(super) fn check_uri_free(&self, uri: &str, rank: Rank) -> Result<(), ChangeRefused> {
+        match self.index.by_uri.get(uri) {
+            Some(holder) if *holder != rank => {
+                Err(ChangeRefused::UriTaken { uri: uri.to_owned(), rank: *holder })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Change {
+    /// Whether the change gives the group map a new version (contract 6.2).
+    fn moves_map(&self) -> bool {
+        match self {
+            Self::AdmitMember { .. }
+            | Self::RejoinMember { .. }
+            | Self::ReplaceMember { .. }
+            | Self::ReleaseFabricUri { .. }
+            | Self::UpdateStates { .. }
+            | Self::RemoveMember { .. }
+            | Self::BumpMapVersion => true,
+            Self::SetAttributes { .. }
+            | Self::SetProperties { .. }
+            | Self::SetFabricProviders { .. }
+            | Self::PauseGroupUpdate { .. }
+            | Self::SetDomainLabels { .. }
+            | Self::SetCheckerEnabled { .. } => false,
+        }
+    }
+}
+
+/// Takes over values; an empty one deletes.
+fn merge(into: &mut BTreeMap<String, String>, values: &BTreeMap<String, String>) {
+    for (key, value) in values {
+        if value.is_empty() {
+            into.remove(key);
+        } else {
+            into.insert(key.clone(), value.clone());
+        }
+    }
+}
+
+impl Index {
+    fn learn(&mut self, member: &Member) {
+        self.by_uuid.insert(member.uuid, member.rank);
+        if !member.fabric_uri.is_empty() {
+            self.by_uri.insert(member.fabric_uri.clone(), member.rank);
+        }
+        self.by_address.entry(member.address).or_default().insert(member.rank);
+        *self.by_state.entry(member.state).or_default() += 1;
+    }
+
+    fn forget(&mut self, member: &Member) {
+        self.by_uuid.remove(&member.uuid);
+        self.by_uri.remove(&member.fabric_uri);
+        if let Some(ranks) = self.by_address.get_mut(&member.address) {
+            ranks.remove(&member.rank);
+            if ranks.is_empty() {
+                self.by_address.remove(&member.address);
+            }
+        }
+        let left = self.count_after_leaving(member.state);
+        if left == 0 {
+            self.by_state.remove(&member.state);
+        }
+    }
+
+    fn count_after_leaving(&mut self, state: MemberState) -> usize {
+        let count = self.by_state.entry(state).or_default();
+        *count = count.saturating_sub(1);
+        *count
+    }
+}
