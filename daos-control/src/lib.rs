@@ -12,6 +12,8 @@ pub mod engine_command;
 pub mod fault;
 #[cfg(feature = "server")]
 pub mod format;
+#[cfg(feature = "drpc")]
+pub mod stand_in;
 #[cfg(feature = "server")]
 pub mod network;
 #[cfg(feature = "server")]
@@ -22,6 +24,8 @@ pub mod scan;
 pub mod start_table;
 #[cfg(feature = "server")]
 pub mod superblock;
+#[cfg(feature = "server")]
+pub mod supervisor;
 #[cfg(feature = "client")]
 pub mod wire;
 

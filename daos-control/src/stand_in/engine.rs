@@ -1,0 +1,216 @@
+//! The rules of a data plane without data: which calls it takes when, and with which status it refuses.
+//!
+//! Pure: a call in, an answer and an effect out. The statuses are those that real engines were seen to give.
+
+use super::script::{Answer, Script};
+use crate::drpc::{GroupUpdate, LogMasks, Method, SetRank, Status, der, encode_status};
+
+/// A stand-in engine that is ready and is being told what to do.
+#[derive(Debug, Clone, Default)]
+pub struct Engine {
+    script: Script,
+    rank: Option<SetRank>,
+    up: bool,
+    group: Option<GroupUpdate>,
+    masks: Option<LogMasks>,
+}
+
+/// What comes of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// The answer; `None` is never.
+    pub answer: Option<Result<Vec<u8>, Status>>,
+    /// What happens once it is sent.
+    pub effect: Effect,
+}
+
+/// What happens to the engine after an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing that shows.
+    None,
+    /// It serves from now on and announces itself (R14).
+    Up,
+    /// It aborts: it was set up twice, or its script says so.
+    Abort,
+    /// It reports event 5 with a newer incarnation and kills itself.
+    SelfTerminate,
+    /// Its log levels changed; see [`Engine::masks`].
+    Masks,
+}
+
+impl Engine {
+    /// An engine that follows a script.
+    #[must_use]
+    pub fn new(script: Script) -> Self {
+        Self { script, ..Self::default() }
+    }
+
+    /// Its rank, once it was told.
+    #[must_use]
+    pub fn rank(&self) -> Option<u32> {
+        self.rank.map(|set| set.rank)
+    }
+
+    /// Whether it serves.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.up
+    }
+
+    /// Ranks in the last group map; itself alone before there was one.
+    #[must_use]
+    pub fn system_size(&self) -> usize {
+        self.group.as_ref().map_or(1, |group| group.members.len())
+    }
+
+    /// The last log levels it was told.
+    #[must_use]
+    pub fn masks(&self) -> Option<&LogMasks> {
+        self.masks.as_ref()
+    }
+
+    /// Takes a call of the management module.
+    pub fn handle(&mut self, method: Method, body: &[u8]) -> Answered {
+        match method {
+            Method::SetRank => self.scripted(self.script.set_rank, |engine| engine.set_rank(body)),
+            Method::SetUp => self.scripted(self.script.set_up, Self::set_up),
+            Method::GroupUpdate => {
+                self.scripted(self.script.group_update, |engine| engine.update_group(body))
+            }
+            Method::PingRank | Method::PrepareShutdown => status(0),
+            Method::SetLogMasks => match LogMasks::decode(body) {
+                Ok(masks) => {
+                    self.masks = Some(masks);
+                    Answered { effect: Effect::Masks, ..status(0) }
+                }
+                Err(_unreadable) => refused(Status::UnreadableBody),
+            },
+            _ => refused(Status::UnknownMethod),
+        }
+    }
+
+    fn scripted(&mut self, answer: Answer, honest: impl FnOnce(&mut Self) -> Answered) -> Answered {
+        match answer {
+            Answer::Honest => honest(self),
+            Answer::Status(number) => status(number),
+            Answer::Fail => refused(Status::Failure),
+            // A field number without its value.
+            Answer::Garbage => Answered { answer: Some(Ok(vec![0x08])), effect: Effect::None },
+            Answer::Hang => Answered { answer: None, effect: Effect::None },
+        }
+    }
+
+    fn set_rank(&mut self, body: &[u8]) -> Answered {
+        match SetRank::decode(body) {
+            Err(_unreadable) => refused(Status::UnreadableBody),
+            Ok(_) if self.rank.is_some() => status(der::INVAL),
+            Ok(set) if set.rank == u32::MAX => status(der::INVAL),
+            Ok(set) => {
+                self.rank = Some(set);
+                status(0)
+            }
+        }
+    }
+
+    fn set_up(&mut self) -> Answered {
+        let effect = match (self.rank, self.up) {
+            (None, _) => return status(der::PROTO),
+            (Some(_), true) => Effect::Abort,
+            (Some(_), false) if self.script.crash_after_set_up => Effect::Abort,
+            (Some(_), false) if self.script.self_terminate => Effect::SelfTerminate,
+            (Some(_), false) => Effect::Up,
+        };
+        self.up = true;
+        Answered { effect, ..status(0) }
+    }
+
+    fn update_group(&mut self, body: &[u8]) -> Answered {
+        let Ok(update) = GroupUpdate::decode(body) else {
+            return refused(Status::UnreadableBody);
+        };
+        if update.members.is_empty() {
+            return status(der::INVAL);
+        }
+        let Some(set) = self.rank else { return status(der::GRPVER) };
+        let has = self.group.as_ref().map_or(set.map_version, |group| group.map_version);
+        if update.map_version > has || self.group.is_none() {
+            self.group = Some(update);
+        }
+        status(0)
+    }
+}
+
+fn status(number: i32) -> Answered {
+    Answered { answer: Some(Ok(encode_status(number))), effect: Effect::None }
+}
+
+fn refused(status: Status) -> Answered {
+    Answered { answer: Some(Err(status)), effect: Effect::None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drpc::{GroupMember, decode_status};
+
+    fn told(engine: &mut Engine, method: Method, body: &[u8]) -> (i32, Effect) {
+        let answered = engine.handle(method, body);
+        (decode_status(&answered.answer.unwrap().unwrap()).unwrap(), answered.effect)
+    }
+
+    fn rank(rank: u32) -> Vec<u8> {
+        SetRank { rank, map_version: 1 }.encode()
+    }
+
+    fn group(map_version: u32, ranks: u32) -> Vec<u8> {
+        let member = |rank| GroupMember { rank, uri: "u".into(), incarnation: 1 };
+        GroupUpdate { map_version, members: (0..ranks).map(member).collect() }.encode()
+    }
+
+    #[test]
+    fn refuses_what_comes_too_early_or_twice_as_real_engines_do() {
+        let mut engine = Engine::default();
+        assert_eq!(told(&mut engine, Method::SetUp, &[]), (-1014, Effect::None));
+        assert_eq!(told(&mut engine, Method::GroupUpdate, &group(1, 1)), (-1036, Effect::None));
+        assert_eq!(told(&mut engine, Method::SetRank, &rank(0)), (0, Effect::None));
+        assert_eq!(told(&mut engine, Method::SetRank, &rank(0)), (-1003, Effect::None));
+        assert_eq!(told(&mut engine, Method::GroupUpdate, &group(2, 0)), (-1003, Effect::None));
+        assert_eq!(told(&mut engine, Method::GroupUpdate, &group(2, 3)), (0, Effect::None));
+        assert_eq!(told(&mut engine, Method::SetUp, &[]), (0, Effect::Up));
+        assert_eq!(told(&mut engine, Method::SetUp, &[]), (0, Effect::Abort));
+    }
+
+    #[test]
+    fn an_older_group_map_is_accepted_and_ignored() {
+        let mut engine = Engine::default();
+        assert_eq!(engine.system_size(), 1);
+        told(&mut engine, Method::SetRank, &rank(0));
+        for (version, ranks, size) in [(3, 3, 3), (3, 1, 3), (2, 1, 3), (4, 2, 2)] {
+            assert_eq!(told(&mut engine, Method::GroupUpdate, &group(version, ranks)).0, 0);
+            assert_eq!(engine.system_size(), size, "after version {version}");
+        }
+    }
+
+    #[test]
+    fn other_methods_are_unknown() {
+        let mut engine = Engine::default();
+        for method in [Method::PoolCreate, Method::NotifyReady, Method::KillRank] {
+            let answer = engine.handle(method, &[]).answer;
+            assert_eq!(answer, Some(Err(Status::UnknownMethod)));
+        }
+        let unreadable = engine.handle(Method::SetRank, &[0x08]).answer;
+        assert_eq!(unreadable, Some(Err(Status::UnreadableBody)));
+    }
+
+    #[test]
+    fn follows_its_script() {
+        let script = "set-rank=-1003,group-update=fail,set-up=hang".parse().unwrap();
+        let mut engine = Engine::new(script);
+        assert_eq!(told(&mut engine, Method::SetRank, &rank(0)), (-1003, Effect::None));
+        let answer = engine.handle(Method::GroupUpdate, &group(1, 1)).answer;
+        assert_eq!(answer, Some(Err(Status::Failure)));
+        assert_eq!(engine.handle(Method::SetUp, &[]).answer, None);
+        assert_eq!(engine.rank(), None);
+    }
+}
