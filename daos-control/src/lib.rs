@@ -12,14 +12,14 @@ pub mod engine_command;
 pub mod fault;
 #[cfg(feature = "server")]
 pub mod format;
-#[cfg(feature = "drpc")]
-pub mod stand_in;
 #[cfg(feature = "server")]
 pub mod network;
 #[cfg(feature = "server")]
 pub mod rpc;
 #[cfg(feature = "server")]
 pub mod scan;
+#[cfg(feature = "drpc")]
+pub mod stand_in;
 #[cfg(feature = "server")]
 pub mod start_table;
 #[cfg(feature = "server")]

@@ -1,7 +1,7 @@
 //! dRPC: the local protocol between the server, its engines and the agent (contract 3).
 //!
 //! Table of contents: framing (`frame`), methods (`method`), envelope (`call`), calling side (`client`), serving side
-//! (`listener`), the bodies in plain words (`messages`, `ras`, `der`). Knows neither gRPC nor storage.
+//! (`listener`), the bodies in plain words (`messages`, `ras`). Knows neither gRPC nor storage.
 //!
 //! ```
 //! use daos_control::drpc::{Client, Handler, Listener, ListenerLimits, Method, Module, Peer, Reply, Status};
@@ -37,7 +37,6 @@ mod bind;
 mod call;
 mod client;
 mod connection;
-pub mod der;
 pub mod frame;
 mod listener;
 mod messages;

@@ -3,7 +3,8 @@
 //! Pure: a call in, an answer and an effect out. The statuses are those that real engines were seen to give.
 
 use super::script::{Answer, Script};
-use crate::drpc::{GroupUpdate, LogMasks, Method, SetRank, Status, der, encode_status};
+use crate::drpc::{GroupUpdate, LogMasks, Method, SetRank, Status, encode_status};
+use crate::fault::Der;
 
 /// A stand-in engine that is ready and is being told what to do.
 #[derive(Debug, Clone, Default)]
@@ -104,8 +105,8 @@ impl Engine {
     fn set_rank(&mut self, body: &[u8]) -> Answered {
         match SetRank::decode(body) {
             Err(_unreadable) => refused(Status::UnreadableBody),
-            Ok(_) if self.rank.is_some() => status(der::INVAL),
-            Ok(set) if set.rank == u32::MAX => status(der::INVAL),
+            Ok(_) if self.rank.is_some() => status(Der::INVAL.value()),
+            Ok(set) if set.rank == u32::MAX => status(Der::INVAL.value()),
             Ok(set) => {
                 self.rank = Some(set);
                 status(0)
@@ -115,7 +116,7 @@ impl Engine {
 
     fn set_up(&mut self) -> Answered {
         let effect = match (self.rank, self.up) {
-            (None, _) => return status(der::PROTO),
+            (None, _) => return status(Der::PROTO.value()),
             (Some(_), true) => Effect::Abort,
             (Some(_), false) if self.script.crash_after_set_up => Effect::Abort,
             (Some(_), false) if self.script.self_terminate => Effect::SelfTerminate,
@@ -130,9 +131,9 @@ impl Engine {
             return refused(Status::UnreadableBody);
         };
         if update.members.is_empty() {
-            return status(der::INVAL);
+            return status(Der::INVAL.value());
         }
-        let Some(set) = self.rank else { return status(der::GRPVER) };
+        let Some(set) = self.rank else { return status(Der::GRPVER.value()) };
         let has = self.group.as_ref().map_or(set.map_version, |group| group.map_version);
         if update.map_version > has || self.group.is_none() {
             self.group = Some(update);

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::phase::{Phase, Step};
-use crate::drpc::{BindError, BodyError, CallError, Method, der};
-use crate::fault::Fault;
+use crate::drpc::{BindError, BodyError, CallError, Method};
+use crate::fault::{Der, Fault};
 
 /// Why a supervisor did not do what it was asked.
 #[derive(Debug, Error)]
@@ -73,7 +73,7 @@ pub enum SupervisorError {
         source: CallError,
     },
     /// It answered with an error.
-    #[error("engine {index} answered {method} with {}", der::text(*status))]
+    #[error("engine {index} answered {method} with {}", Der(*status))]
     Answered {
         /// Its index.
         index: u32,
@@ -210,22 +210,14 @@ impl SupervisorError {
 
 impl From<SupervisorError> for Fault {
     fn from(error: SupervisorError) -> Self {
-        let domain = match error {
+        let domain = match &error {
             SupervisorError::Listen { .. } => "drpc",
+            SupervisorError::Call { source, .. } if source.code() != 611 => "drpc",
+            SupervisorError::BadAnswer { .. } => "drpc",
             _ => "server",
         };
-        let fault = Self::new(domain, error.code(), error.to_string(), error.resolution());
-        match std::error::Error::source(&error) {
-            Some(source) => fault.with_reason(chain(source)),
-            None => fault,
-        }
-    }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {}", chain(source)),
-        None => error.to_string(),
+        Self::new(domain, error.code(), error.to_string(), error.resolution())
+            .with_causes_of(&error)
     }
 }
 

@@ -17,8 +17,9 @@ use super::upcall_wire as wire;
 use super::upcalls::{EngineUpcalls, UpcallError};
 use crate::drpc::{
     BioError, BodyError, Client, Handler, MAX_SOCKET_PATH_BYTES, Method, Module, NotifyReady, Peer,
-    Reply, Status, decode_cluster_event, der, encode_cluster_event_answer,
+    Reply, Status, decode_cluster_event, encode_cluster_event_answer,
 };
+use crate::fault::Der;
 
 pub(super) struct UpcallHandler {
     pub fleet: Arc<Fleet>,
@@ -137,7 +138,7 @@ impl UpcallHandler {
                 self.fleet.events.send_ras(engine.index, event).await;
                 0
             }
-            None => der::INVAL,
+            None => Der::INVAL.value(),
         };
         Ok(Reply::new(encode_cluster_event_answer(sequence, status)))
     }

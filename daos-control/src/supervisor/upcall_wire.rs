@@ -10,7 +10,8 @@ use prost::Message;
 use uuid::Uuid;
 
 use super::upcalls::{CheckReport, Credential, PoolRecord, Token, UpcallError};
-use crate::drpc::{BodyError, Status, der};
+use crate::drpc::{BodyError, Status};
+use crate::fault::Der;
 
 /// A refusal on the level of dRPC, or one inside the body.
 pub(super) type Answer = Result<Vec<u8>, Status>;
@@ -147,16 +148,17 @@ fn split<T>(outcome: Result<T, UpcallError>) -> Result<(i32, Option<T>), Status>
 }
 
 fn status_of(error: &UpcallError) -> Result<i32, Status> {
-    Ok(match error {
-        UpcallError::Nonexistent => der::NONEXIST,
-        UpcallError::Invalid => der::INVAL,
-        UpcallError::Exists => der::EXIST,
-        UpcallError::NotPermitted => der::NO_PERM,
-        UpcallError::NoCertificate => der::NO_CERT,
-        UpcallError::TryAgain => der::AGAIN,
-        UpcallError::Unreachable => der::UNREACH,
-        UpcallError::NotApplicable => der::NOTAPPLICABLE,
-        UpcallError::Misc(_) => der::MISC,
+    let der = match error {
+        UpcallError::Nonexistent => Der::NONEXIST,
+        UpcallError::Invalid => Der::INVAL,
+        UpcallError::Exists => Der::EXIST,
+        UpcallError::NotPermitted => Der::NO_PERM,
+        UpcallError::NoCertificate => Der::NO_CERT,
+        UpcallError::TryAgain => Der::AGAIN,
+        UpcallError::Unreachable => Der::UNREACH,
+        UpcallError::NotApplicable => Der::NOTAPPLICABLE,
+        UpcallError::Misc(_) => Der::MISC,
         UpcallError::Failed(_) => return Err(Status::Failure),
-    })
+    };
+    Ok(der.value())
 }
