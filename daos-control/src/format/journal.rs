@@ -36,6 +36,8 @@ pub struct MarkTarget {
     pub device: String,
     /// What names the physical thing, as the plan shows it; may be empty.
     pub identity: String,
+    /// What is on it is lost.
+    pub destroys: bool,
 }
 
 /// The in-progress mark of one engine.
@@ -260,6 +262,7 @@ mod tests {
             medium: "scm".into(),
             device: "/mnt/daos".into(),
             identity: "tmpfs".into(),
+            destroys: false,
         };
         Mark::format(engine, "abc", Uuid::from_u128(5), vec![target])
     }

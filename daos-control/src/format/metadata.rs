@@ -19,7 +19,7 @@ use crate::superblock::EngineHome;
 const MODE: u32 = 0o775;
 /// The files of one engine; everything else in its directory is somebody's own.
 const ENGINE_FILES: [&str; 4] =
-    ["superblock", "superblock.staging", "daos_nvme.conf", "daos_nvme.conf.staging"];
+    ["superblock", "superblock.staging", "daos_nvme.conf", ".daos_nvme.conf.new"];
 /// File system types that are known to keep what they are given, by magic number: ext, xfs, btrfs, f2fs, zfs,
 /// tmpfs, overlayfs.
 const FAMILIAR: [i64; 7] =
@@ -263,6 +263,15 @@ pub fn execute(plan: &MetadataPlan, mut step: impl FnMut(&str)) -> Result<(), Wr
         step(&format!("create directory {}", plan.directory.display()));
     }
     durable_file::create_directories(&plan.directory, MODE)
+}
+
+/// The fault of a metadata directory that could not be changed.
+pub(super) fn write_fault(error: &WriteError) -> Fault {
+    let remedy = match error.is_full() {
+        true => "make room on the file system of control_metadata.path and format again",
+        false => "see that the server may write to control_metadata.path and format again",
+    };
+    Fault::new("controlmetadata", 1251, error.to_string(), remedy).with_causes_of(error)
 }
 
 fn names(directory: &Path) -> Result<Vec<String>, RefusedMetadata> {

@@ -2,8 +2,7 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
-
-use daos_storage_scm::StepObserver;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::report::StorageMedium;
 
@@ -26,12 +25,12 @@ impl FormatWatcher for NobodyWatches {
 pub(super) struct EngineSteps {
     engine: u32,
     watcher: Arc<dyn FormatWatcher>,
-    begun: std::sync::atomic::AtomicBool,
+    begun: AtomicBool,
 }
 
 impl EngineSteps {
     pub(super) fn new(engine: u32, watcher: Arc<dyn FormatWatcher>) -> Self {
-        Self { engine, watcher, begun: std::sync::atomic::AtomicBool::new(false) }
+        Self { engine, watcher, begun: AtomicBool::new(false) }
     }
 
     /// A step of our own that changes none of the devices.
@@ -42,18 +41,18 @@ impl EngineSteps {
 
     /// A step that changes a device.
     pub(super) fn change(&self, medium: StorageMedium, step: &str) {
-        self.begun.store(true, std::sync::atomic::Ordering::Release);
+        self.begun.store(true, Ordering::Release);
         self.note(medium, step);
     }
 
     /// Whether any device may have been changed.
     pub(super) fn have_begun(&self) -> bool {
-        self.begun.load(std::sync::atomic::Ordering::Acquire)
+        self.begun.load(Ordering::Acquire)
     }
 
-    /// The view of these steps that the SCM provider takes.
-    pub(super) fn of_scm(&self) -> MediumSteps<'_> {
-        MediumSteps { steps: self, medium: StorageMedium::Scm }
+    /// The view of these steps that a provider takes.
+    pub(super) fn of(&self, medium: StorageMedium) -> MediumSteps<'_> {
+        MediumSteps { steps: self, medium }
     }
 }
 
@@ -64,7 +63,13 @@ pub(super) struct MediumSteps<'a> {
     medium: StorageMedium,
 }
 
-impl StepObserver for MediumSteps<'_> {
+impl daos_storage_scm::StepObserver for MediumSteps<'_> {
+    fn step(&self, step: &str) {
+        self.steps.change(self.medium, step);
+    }
+}
+
+impl daos_storage_nvme::StepObserver for MediumSteps<'_> {
     fn step(&self, step: &str) {
         self.steps.change(self.medium, step);
     }
