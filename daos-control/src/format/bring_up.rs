@@ -4,9 +4,8 @@
 
 use std::path::Path;
 
-use daos_storage_nvme::{
-    BdevTarget, BdevTier, DeviceState, FileState, ObservedDevice, TierDevices,
-};
+use daos_storage_nvme::model::FileState;
+use daos_storage_nvme::{BdevTarget, BdevTier, DeviceState, ObservedDevice, TierDevices};
 use daos_storage_scm::{Intent, PlanFacts, SilentObserver};
 use uuid::Uuid;
 
@@ -93,7 +92,8 @@ impl Inner {
             match decision {
                 StartDecision::Start { clear_mark } => return self.start(target, clear_mark).await,
                 StartDecision::MountThenDecide(what) => {
-                    mount_failed = self.mount(target, what).await.err().map(|fault| fault.to_string());
+                    mount_failed =
+                        self.mount(target, what).await.err().map(|fault| fault.to_string());
                 }
                 StartDecision::CreateSuperblockThenStart => return self.create(target).await,
                 StartDecision::WaitForFormat { why } => return BroughtUp::Waiting(why),
@@ -204,8 +204,7 @@ impl Inner {
         let bdev = &self.hands.bdev;
         let absent = absent_files(&target.bdev, &bdev.observe(&target.bdev).await);
         let observed = bdev.observe(&absent).await;
-        let planned =
-            daos_storage_nvme::plan(&absent, &observed, daos_storage_nvme::Intent::Plain);
+        let planned = daos_storage_nvme::plan(&absent, &observed, daos_storage_nvme::Intent::Plain);
         let plan = planned.map_err(|error| faults::of_bdev(&error))?;
         let digest = plan.digest();
         let accepted = plan.accept(&digest).map_err(|error| faults::of_bdev(&error))?;

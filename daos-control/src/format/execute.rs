@@ -13,9 +13,7 @@ use daos_storage_scm::{ScmPlan, ScmProvider};
 use uuid::Uuid;
 
 use super::plan::{EnginePlan, EngineWork, Verdict};
-use super::report::{
-    DeviceOutcome, DeviceReport, EngineReport, NO_DEVICE, Skip, StorageMedium,
-};
+use super::report::{DeviceOutcome, DeviceReport, EngineReport, NO_DEVICE, Skip, StorageMedium};
 use super::steps::{EngineSteps, FormatWatcher};
 use super::targets::EngineTarget;
 use super::{Journal, Mark, MarkTarget, MetadataPlan, SystemDatabase, faults, metadata};

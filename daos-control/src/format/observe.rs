@@ -119,7 +119,11 @@ fn may_mount(observed: &ScmObserved) -> bool {
     *right == MountRight::Allowed
 }
 
-fn scm_at_start(target: &EngineTarget, observed: &ScmObserved, files: &FilesObserved) -> ScmAtStart {
+fn scm_at_start(
+    target: &EngineTarget,
+    observed: &ScmObserved,
+    files: &FilesObserved,
+) -> ScmAtStart {
     let readiness = observed.readiness(&target.scm);
     // Whatever is mounted there counts when it carries a superblock (R124, row C1).
     if let MountPointState::MountPoint(mount) = &observed.at {

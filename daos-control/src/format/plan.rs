@@ -139,10 +139,9 @@ impl FormatPlan {
     /// [`FormatError::PlanChanged`].
     pub fn accept(self, shown: Option<&str>) -> Result<AcceptedFormat, FormatError> {
         match shown {
-            Some(shown) if shown != self.digest => Err(FormatError::PlanChanged {
-                shown: shown.to_owned(),
-                now: self.digest,
-            }),
+            Some(shown) if shown != self.digest => {
+                Err(FormatError::PlanChanged { shown: shown.to_owned(), now: self.digest })
+            }
             _ => Ok(AcceptedFormat { plan: self }),
         }
     }
@@ -212,8 +211,8 @@ fn plan_engine(
         Err(fault) => return refused(index, fault),
     };
     let loses_mount = !scm.destroys().is_empty() && !target.home.is_on_disk();
-    let system_lost = seen.files.holds_system
-        && (loses_mount || (target.home.is_on_disk() && request.reformat));
+    let system_lost =
+        seen.files.holds_system && (loses_mount || (target.home.is_on_disk() && request.reformat));
     let metadata = match plan_metadata(target, seen, system_lost) {
         Ok(metadata) => metadata,
         Err(fault) => return refused(index, fault),

@@ -157,10 +157,8 @@ fn options(config: &ServerConfig, engine: &EngineConfig) -> EngineOptions {
         BdevMedia::Nvme { bus_ids, .. } => *bus_ids,
         _ => None,
     });
-    let range = bus_ids.map_or(BusIdRange::DEFAULT, |range| BusIdRange {
-        begin: range.first,
-        end: range.last,
-    });
+    let range = bus_ids
+        .map_or(BusIdRange::DEFAULT, |range| BusIdRange { begin: range.first, end: range.last });
     let nvme = engine.has_nvme();
     EngineOptions {
         hotplug: (config.nvme.hotplug && nvme).then_some(range),
@@ -229,4 +227,3 @@ fn bdev_tier(tier: &ConfiguredTier) -> Result<BdevTier, Fault> {
     };
     Ok(BdevTier { tier: tier.tier, roles: tier.roles.iter().map(role).collect::<Roles>(), devices })
 }
-
