@@ -60,11 +60,11 @@ pub enum ScmError {
         what: String,
     },
     /// A path may not be read, created or given to its owner (code 105).
-    #[error("{} may not be {action}", path.display())]
+    #[error("not permitted to {action} {}", path.display())]
     PathDenied {
         /// The path.
         path: PathBuf,
-        /// What was tried, as a past participle: `read`, `created`, `given to uid 7`.
+        /// What was tried, e.g. `open`, `create`.
         action: String,
         /// The kernel's answer.
         #[source]

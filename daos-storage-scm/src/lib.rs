@@ -2,7 +2,8 @@
 //!
 //! Table of contents. [`provider`] has the trait and what an implementer owes, [`model`] the values it
 //! speaks in, [`plan`] the pure rules of what may be formatted, [`error`] every refusal with its fault
-//! number. Bodies of the trait: [`sim`] (in memory, scripted); [`by_class`] routes to one per class.
+//! number. Bodies of the trait: [`linux`] (ext4 on a device), [`ram`] (tmpfs, or a
+//! directory on one), [`sim`] (in memory, scripted); [`by_class`] routes to one per class.
 //! This crate knows no engine, no superblock contents and no wire format.
 //!
 //! Observe, plan, accept, format:
@@ -31,11 +32,17 @@
 //!
 //! A new backend implements [`ScmProvider`] and runs `conformance::run` (feature `testing`) over it.
 
+mod blocking;
 pub mod by_class;
+#[cfg(feature = "testing")]
+pub mod conformance;
 pub mod error;
+pub mod linux;
 pub mod model;
+mod mountpoint;
 pub mod plan;
 pub mod provider;
+pub mod ram;
 pub mod sim;
 
 pub use by_class::ByClass;

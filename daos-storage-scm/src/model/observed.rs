@@ -66,7 +66,7 @@ pub struct ParentFacts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct FoundAt {
     /// Device number of the file system.
-    pub device: u64,
+    pub device: DeviceNumber,
     /// Inode number.
     pub inode: u64,
     /// Mount id of the mount it was reached through; not reused while it is mounted.

@@ -236,11 +236,10 @@ mod tests {
             devices: devices(&["/dev/pmem1"]),
             ..ScmParams::default()
         });
-        assert_eq!(
-            target.as_ref().map(|target| (target.engine_index(), target.device())),
-            Ok((1, Some(Path::new("/dev/pmem1"))))
-        );
-        assert_eq!(target.map(|target| target.owner()), Ok(Owner::current()));
+        let target = target.expect("valid");
+        assert_eq!(target.engine_index(), 1);
+        assert_eq!(target.device(), Some(Path::new("/dev/pmem1")));
+        assert_eq!(target.owner(), Owner::current());
         let auto_size =
             ScmParams { mount_point: "/mnt/daos0".into(), ram: ram(None), ..ScmParams::default() };
         assert!(ScmTarget::from_params(auto_size).is_ok());

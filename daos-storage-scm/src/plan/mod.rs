@@ -12,8 +12,10 @@ mod readiness;
 mod standing;
 mod step;
 
+pub(crate) use dcpm::has_dax;
 pub use digest::{AcceptedScmPlan, PlanDigest, ScmPlan};
-pub(crate) use readiness::readiness;
+pub(crate) use ram::whole_pages;
+pub(crate) use readiness::{ram_readiness, readiness};
 pub(crate) use standing::{remount, unmountable};
 pub use step::ScmStep;
 

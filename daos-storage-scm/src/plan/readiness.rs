@@ -12,13 +12,14 @@ pub(crate) fn readiness(target: &ScmTarget, observed: &ScmObserved) -> ScmReadin
         return ScmReadiness::Unusable { why: error.to_string() };
     }
     match (&observed.medium, target.device()) {
-        (Medium::Ram(_), None) => ram(&observed.at),
+        (Medium::Ram(_), None) => ram_readiness(&observed.at),
         (Medium::Dcpm(state), Some(device)) => dcpm(device, &observed.at, state),
         _ => ScmReadiness::Unusable { why: "observation is of another class".to_owned() },
     }
 }
 
-fn ram(at: &MountPointState) -> ScmReadiness {
+/// What can be done with the path of a class ram target.
+pub(crate) fn ram_readiness(at: &MountPointState) -> ScmReadiness {
     match at {
         MountPointState::MountPoint(mount) if mount.fs_type != "tmpfs" => ScmReadiness::Unusable {
             why: format!("{} is mounted there, not a tmpfs", mount.fs_type),

@@ -183,7 +183,7 @@ impl World {
         }
         if let Some(directory) = self.directories.get(path) {
             return MountPointState::Directory(DirectoryFacts {
-                found: FoundAt { device: 1, inode: directory.id, mount_id: 1 },
+                found: FoundAt { device: TMPFS, inode: directory.id, mount_id: 1 },
                 path: shown,
                 fs_type: directory.fs_type.clone(),
                 entries: Entries::new(directory.files.iter().cloned()),
@@ -218,7 +218,7 @@ impl World {
             }
         };
         MountFacts {
-            found: FoundAt { device: mount.id, inode: 1, mount_id: mount.id },
+            found: FoundAt { device, inode: 1, mount_id: mount.id },
             path,
             fs_type: fs_type.to_owned(),
             source,
@@ -264,20 +264,19 @@ impl World {
         let mut inventory = self.inventory.clone();
         let Discovered::Known(namespaces) = &mut inventory.namespaces else { return inventory };
         for target in &request.targets {
-            let Some(mount) = self.mounts.get(target.mount_point()) else { continue };
-            let facts = self.mount_facts(target.mount_point().display().to_string(), mount);
+            let Ok(mounted) = self.mounted(target, &[]) else { continue };
             let usage = MountUsage {
-                path: target.mount_point().to_owned(),
-                total_bytes: facts.size_bytes,
-                avail_bytes: facts.size_bytes,
+                path: mounted.mount_point,
+                total_bytes: mounted.total_bytes,
+                avail_bytes: mounted.avail_bytes,
             };
             namespaces.push(ScmNamespace {
                 blockdev: match target.device().and_then(Path::file_name) {
                     Some(name) => name.to_string_lossy().into_owned(),
                     None => "ramdisk".to_owned(),
                 },
-                dev: facts.source,
-                size: facts.size_bytes,
+                dev: mounted.source,
+                size: usage.total_bytes,
                 mount: Some(usage),
                 ..ScmNamespace::default()
             });
