@@ -1,0 +1,215 @@
+//! The rules for one engine: whether it is formatted at all, and how far its storage may be taken.
+
+use daos_storage_nvme::BdevPlan;
+use daos_storage_scm::{PlanFacts, ScmError, ScmPlan};
+
+use super::{DevicePlan, EnginePlan, EngineWork, Verdict, rows};
+use crate::fault::Fault;
+use crate::format::observe::{EngineObserved, LEFTOVERS};
+use crate::format::report::StorageMedium;
+use crate::format::targets::EngineTarget;
+use crate::format::{FormatRequest, Mark, MarkKind, MarkState, MetadataPlan, faults, metadata};
+use crate::superblock::SuperblockState;
+
+pub(super) fn refused(index: u32, fault: Fault) -> EnginePlan {
+    EnginePlan { index, verdict: Verdict::Refused(fault), devices: Vec::new(), system_lost: false }
+}
+
+pub(super) fn plan_engine(
+    target: &EngineTarget,
+    seen: &EngineObserved,
+    in_use: Option<&String>,
+    request: FormatRequest,
+) -> EnginePlan {
+    let index = target.index();
+    if let Some(verdict) = settled(target, seen, in_use, request) {
+        return EnginePlan { index, verdict, devices: Vec::new(), system_lost: false };
+    }
+    let history = History::of(target, seen, request);
+    let scm = match plan_scm(target, seen, &history) {
+        Ok(scm) => scm,
+        Err(error) => return not_formatted(target, &error),
+    };
+    let bdev = match plan_bdev(target, seen, request) {
+        Ok(bdev) => bdev,
+        Err(fault) => return refused(index, fault),
+    };
+    let loses_mount = !scm.destroys().is_empty() && !target.home.is_on_disk();
+    let system_lost =
+        seen.files.holds_system && (loses_mount || (target.home.is_on_disk() && request.reformat));
+    let metadata = match plan_metadata(target, seen, system_lost) {
+        Ok(metadata) => metadata,
+        Err(fault) => return refused(index, fault),
+    };
+    let work = EngineWork { scm, bdev, metadata };
+    let devices = rows::rows(target, &work);
+    let verdict = match keeps_a_whole_engine(index, seen, &devices) {
+        Some(fault) => Verdict::Refused(fault),
+        None => Verdict::Format(Box::new(work)),
+    };
+    EnginePlan { index, verdict, devices, system_lost }
+}
+
+/// What is decided before any plan of a device is made.
+fn settled(
+    target: &EngineTarget,
+    seen: &EngineObserved,
+    in_use: Option<&String>,
+    request: FormatRequest,
+) -> Option<Verdict> {
+    let index = target.index();
+    let path = target.home.superblock();
+    match &seen.files.superblock {
+        SuperblockState::Readable(superblock) if !request.reformat && !is_unsettled(seen) => {
+            return Some(Verdict::AlreadyFormatted(faults::already_formatted(
+                index,
+                target.scm.mount_point(),
+                superblock.uuid,
+            )));
+        }
+        // In use comes first: what is wrong with its files is then not ours to judge.
+        _ if in_use.is_some() => {}
+        SuperblockState::Unreadable(error) if !request.reformat => {
+            return Some(Verdict::Refused(error.to_fault(&path)));
+        }
+        _ => {}
+    }
+    in_use.map(|doing| Verdict::Refused(faults::running(index, doing)))
+}
+
+/// Whether the journal knows of an operation that did not come to its end.
+fn is_unsettled(seen: &EngineObserved) -> bool {
+    match &seen.files.mark {
+        MarkState::Clear => false,
+        MarkState::Unreadable(_) => true,
+        MarkState::Marked(mark) => !mark.is_settled_by(seen.files.superblock.readable()),
+    }
+}
+
+/// How far the SCM of an engine may be taken, and what is known of what is on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct History {
+    intent: daos_storage_scm::Intent,
+    /// What is in the mount point is our own, as far as this server knows.
+    known_to_be_ours: bool,
+}
+
+impl History {
+    fn of(target: &EngineTarget, seen: &EngineObserved, request: FormatRequest) -> Self {
+        let mark = match &seen.files.mark {
+            MarkState::Marked(mark) => Some(mark),
+            MarkState::Clear | MarkState::Unreadable(_) => None,
+        };
+        let was_reset = mark.is_some_and(|mark| mark.kind == MarkKind::Reset);
+        // A reset took only the superblock away: what is left is our own format, which a plain request may take.
+        let intent = if request.reformat || was_reset {
+            daos_storage_scm::Intent::Reformat
+        } else {
+            daos_storage_scm::Intent::Plain
+        };
+        let superblock = !matches!(seen.files.superblock, SuperblockState::Missing);
+        let given_up = mark.is_some_and(|mark| gave_up(mark, target));
+        let reformat = intent == daos_storage_scm::Intent::Reformat;
+        Self { intent, known_to_be_ours: superblock || (reformat && (was_reset || given_up)) }
+    }
+}
+
+/// Whether an accepted format was about to destroy what is at this engine's mount point.
+fn gave_up(mark: &Mark, target: &EngineTarget) -> bool {
+    let mount = target.scm.mount_point().display().to_string();
+    mark.targets.iter().any(|known| {
+        known.destroys && known.medium == StorageMedium::Scm.name() && known.device == mount
+    })
+}
+
+fn plan_scm(
+    target: &EngineTarget,
+    seen: &EngineObserved,
+    history: &History,
+) -> Result<ScmPlan, ScmFault> {
+    let observed = seen.scm.as_ref().map_err(|error| ScmFault::refused(error))?;
+    let facts = PlanFacts {
+        engine_running: false,
+        superblock_seen: history.known_to_be_ours,
+        leftovers: LEFTOVERS.map(str::to_owned).to_vec(),
+    };
+    daos_storage_scm::plan(&target.scm, observed, history.intent, &facts).map_err(|error| {
+        match error {
+            ScmError::AlreadyFormatted { .. } => ScmFault::already_formatted(&error),
+            _ => ScmFault::refused(&error),
+        }
+    })
+}
+
+/// An SCM that is not formatted.
+struct ScmFault {
+    already_formatted: bool,
+    fault: Fault,
+}
+
+impl ScmFault {
+    fn refused(error: &ScmError) -> Self {
+        Self { already_formatted: false, fault: faults::of_scm(error) }
+    }
+
+    fn already_formatted(error: &ScmError) -> Self {
+        Self { already_formatted: true, fault: faults::of_scm(error) }
+    }
+}
+
+fn not_formatted(target: &EngineTarget, error: &ScmFault) -> EnginePlan {
+    let fault = error.fault.clone();
+    let row = DevicePlan {
+        medium: StorageMedium::Scm,
+        device: target.scm.mount_point().display().to_string(),
+        identity: String::new(),
+        content: String::new(),
+        steps: Vec::new(),
+        losses: Vec::new(),
+        refused: Some(fault.clone()),
+        role_bits: 0,
+    };
+    let verdict = match error.already_formatted {
+        true => Verdict::AlreadyFormatted(fault),
+        false => Verdict::Refused(fault),
+    };
+    EnginePlan { index: target.index(), verdict, devices: vec![row], system_lost: false }
+}
+
+fn plan_bdev(
+    target: &EngineTarget,
+    seen: &EngineObserved,
+    request: FormatRequest,
+) -> Result<Option<BdevPlan>, Fault> {
+    if target.bdev.tiers.is_empty() {
+        return Ok(None);
+    }
+    let intent = match request.reformat {
+        true => daos_storage_nvme::Intent::Reformat,
+        false => daos_storage_nvme::Intent::Plain,
+    };
+    daos_storage_nvme::plan(&target.bdev, &seen.bdev, intent)
+        .map(Some)
+        .map_err(|error| faults::of_bdev(&error))
+}
+
+fn plan_metadata(
+    target: &EngineTarget,
+    seen: &EngineObserved,
+    system_lost: bool,
+) -> Result<Option<MetadataPlan>, Fault> {
+    let Some(observed) = &seen.files.metadata else { return Ok(None) };
+    metadata::plan(&target.home, observed, system_lost).map(Some).map_err(|error| (&error).into())
+}
+
+/// A formatted engine is not given up for a format which the plan already knows cannot be completed.
+fn keeps_a_whole_engine(
+    index: u32,
+    seen: &EngineObserved,
+    devices: &[DevicePlan],
+) -> Option<Fault> {
+    seen.files.superblock.readable().filter(|_| !is_unsettled(seen))?;
+    let bad = devices.iter().find_map(|row| row.refused.as_ref().map(|fault| (row, fault)))?;
+    Some(faults::would_not_complete(index, &bad.0.device, bad.1))
+}
+
