@@ -75,14 +75,12 @@ async fn observe_engine(
 }
 
 /// Files that could not be looked at because of a defect: nothing may be concluded from that.
-fn unknown_files(
-    journal: &Journal,
-    index: u32,
-    error: &tokio::task::JoinError,
-) -> FilesObserved {
+fn unknown_files(journal: &Journal, index: u32, error: &tokio::task::JoinError) -> FilesObserved {
     let (path, reason) = (journal.path(index), error.to_string());
     FilesObserved {
-        superblock: SuperblockState::Unreadable(SuperblockError::Corrupt { reason: reason.clone() }),
+        superblock: SuperblockState::Unreadable(SuperblockError::Corrupt {
+            reason: reason.clone(),
+        }),
         mark: MarkState::Unreadable(JournalError::Corrupt { path, reason }),
         metadata: None,
         holds_system: false,

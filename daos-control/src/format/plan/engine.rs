@@ -67,6 +67,10 @@ fn settled(
                 superblock.uuid,
             )));
         }
+        // A superblock that is not the one a marked format ends with proves nothing.
+        SuperblockState::Readable(_) if !request.reformat && in_use.is_none() => {
+            return Some(Verdict::Refused(faults::unknown_state(index)));
+        }
         // In use comes first: what is wrong with its files is then not ours to judge.
         _ if in_use.is_some() => {}
         SuperblockState::Unreadable(error) if !request.reformat => {
@@ -135,6 +139,10 @@ fn plan_scm(
     };
     daos_storage_scm::plan(&target.scm, observed, history.intent, &facts).map_err(|error| {
         match error {
+            ScmError::AlreadyFormatted { .. } if is_unsettled(seen) => {
+                let fault = faults::unknown_state(target.index()).with_reason(&error);
+                ScmFault { already_formatted: false, fault }
+            }
             ScmError::AlreadyFormatted { .. } => ScmFault::already_formatted(&error),
             _ => ScmFault::refused(&error),
         }
@@ -212,4 +220,3 @@ fn keeps_a_whole_engine(
     let bad = devices.iter().find_map(|row| row.refused.as_ref().map(|fault| (row, fault)))?;
     Some(faults::would_not_complete(index, &bad.0.device, bad.1))
 }
-

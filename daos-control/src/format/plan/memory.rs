@@ -1,6 +1,7 @@
 //! Whether the RAM disks that would be mounted fit into the memory of the host (contract 5.7, fault 214).
 
-use daos_storage_scm::{ScmStep, check_memory};
+use daos_storage_scm::ScmStep;
+use daos_storage_scm::ram::check_memory;
 
 use super::{EnginePlan, Verdict};
 use crate::format::faults;

@@ -189,9 +189,7 @@ pub fn plan(
             Some(seen) => {
                 engine::plan_engine(target, seen, host.in_use.get(&target.index()), request)
             }
-            None => {
-                engine::refused(target.index(), faults::broken("the engine was not looked at"))
-            }
+            None => engine::refused(target.index(), faults::broken("the engine was not looked at")),
         })
         .collect();
     let notices = memory::check(&mut engines, host.available_memory, targets.low_memory_refuses);

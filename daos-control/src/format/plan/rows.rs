@@ -68,4 +68,3 @@ fn bdev_row(plan: &daos_storage_nvme::DevicePlan) -> DevicePlan {
         role_bits: row.role_bits,
     }
 }
-
