@@ -93,7 +93,7 @@ fn unique(
                 continue;
             };
             let here = engine.index;
-            let key = key_of(check, list, here, rule.key);
+            let key = check.storage_key(&format!("{list}[{here}]"), rule.key);
             let (code, text) = if *first == here {
                 (INVALID, format!("{} `{value}` is used twice by engine {here}", rule.what))
             } else {
@@ -105,13 +105,6 @@ fn unique(
             check.fault(key, code, text, format!("use each {} once", rule.what));
         }
     }
-}
-
-/// The path of a key of an engine, in whichever tier it is written.
-fn key_of(check: &Check<'_>, list: &str, index: u32, key: &str) -> String {
-    let engine = format!("{list}[{index}]");
-    let in_tier = (0..4).map(|tier| format!("{engine}.storage[{tier}].{key}"));
-    in_tier.into_iter().find(|path| check.is_written(path)).unwrap_or(format!("{engine}.{key}"))
 }
 
 /// What all engines must have alike, compared with the first.
@@ -166,7 +159,7 @@ fn scm_alike(
             ScmTier::Ram { hugepages_disabled: here, .. },
             ScmTier::Ram { hugepages_disabled: there, .. },
         ) if here != there => check.fault(
-            key_of(check, list, other.index, "scm_hugepages_disabled"),
+            check.storage_key(&format!("{list}[{}]", other.index), "scm_hugepages_disabled"),
             738,
             format!("{both} differ in `scm_hugepages_disabled`"),
             "give all engines the same `scm_hugepages_disabled`",

@@ -18,13 +18,12 @@ mod tiers;
 
 use std::collections::BTreeSet;
 
-pub(in crate::config) use check::{DOMAIN, INVALID};
+pub(in crate::config) use check::{Check, DOMAIN, INVALID};
 
 use super::model::{DataPlane, EngineConfig, ServerConfig};
 use super::raw::{RawConfig, RawDataPlane, RawEngine};
 use super::yaml::Outline;
 use super::{ConfigFault, Notice};
-use check::Check;
 
 /// A configuration in which no rule is broken.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,8 +1,8 @@
-//! Configurations for the unit tests of this room.
+//! Configurations for unit tests.
 
 use std::path::PathBuf;
 
-use crate::config::{self, CommandLine, ServerConfig, Surroundings};
+use super::{CommandLine, ServerConfig, Surroundings};
 
 /// The configuration of a text that breaks no rule.
 pub(crate) fn config(text: &str) -> ServerConfig {
@@ -12,7 +12,7 @@ pub(crate) fn config(text: &str) -> ServerConfig {
         default_state_dir: PathBuf::from("/var/lib/daos_server"),
     };
     let path = PathBuf::from("test.yml");
-    match config::parse(text.as_bytes(), path, &CommandLine::default(), &surroundings) {
+    match super::parse(text.as_bytes(), path, &CommandLine::default(), &surroundings) {
         Ok(loaded) => loaded.config,
         Err(error) => panic!("{error:?}"),
     }
