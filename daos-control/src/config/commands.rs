@@ -6,7 +6,7 @@ use super::convert::to_tiers;
 use super::load::{Loaded, Surroundings, load};
 use super::validate::DOMAIN;
 use super::{CommandLine, ConfigError, ConfigFault, DataPlane};
-use crate::Fault;
+use crate::fault::{Fault, code};
 
 pub use super::schema::schema;
 
@@ -73,7 +73,12 @@ pub fn convert(file: &Path) -> Result<Told, ConfigError> {
 fn no_form(loaded: &Loaded, refused: Vec<super::convert::NoForm>) -> ConfigError {
     let faults = refused.into_iter().map(|no_form| ConfigFault {
         position: loaded.outline.nearest_position(&no_form.key),
-        fault: Fault::new(DOMAIN, 1321, "the key has no form in DAOS 2.8", no_form.why),
+        fault: Fault::new(
+            DOMAIN,
+            code::CONFIG_NO_2_8_FORM,
+            "the key has no form in DAOS 2.8",
+            no_form.why,
+        ),
         key: no_form.key,
     });
     ConfigError::Invalid {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::validate::{DOMAIN, INVALID};
 use super::yaml::{Diagnostic, Position};
-use crate::Fault;
+use crate::fault::{Fault, code};
 
 /// One broken rule, with the key that breaks it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,8 +92,8 @@ impl ConfigError {
     #[must_use]
     pub fn code(&self) -> i32 {
         match self {
-            Self::NotFound { .. } => 702,
-            Self::Unreadable { .. } => 1319,
+            Self::NotFound { .. } => code::SERVER_NO_CONFIG_PATH,
+            Self::Unreadable { .. } => code::CONFIG_UNREADABLE,
             Self::Parse { diagnostic, .. } => diagnostic.problem.code(),
             Self::Invalid { faults, .. } => {
                 faults.first().map_or(INVALID, |first| first.fault.code)

@@ -9,6 +9,7 @@ use crate::config::sizing::{self, MIN_RAM_TIER_GIB};
 use crate::config::validate::{Check, INVALID};
 use crate::config::{ConfigFault, Loaded, Notice};
 use crate::engine_command::placement;
+use crate::fault::code;
 use crate::network::domain_of;
 
 /// What came out of the comparison.
@@ -56,7 +57,7 @@ fn control_interface(
             None => format!("there is no interface `{name}`"),
         };
         let remedy = "name an interface with an IPv4 address, or remove `control_iface`";
-        check.fault("control_iface", 739, text, remedy);
+        check.fault("control_iface", code::SERVER_CONFIG_BAD_CONTROL_INTERFACE, text, remedy);
     }
     address
 }
@@ -86,12 +87,22 @@ fn ram_tiers(
             config.system_ram_reserved_gib
         );
         let key = key(check, *first);
-        check.protect(key, 214, text, "lower `system_ram_reserved`, or add memory");
+        check.protect(
+            key,
+            code::SCM_RAMDISK_LOW_MEM,
+            text,
+            "lower `system_ram_reserved`, or add memory",
+        );
     }
     for (index, gib) in tiers.iter().filter(|(_, gib)| *gib > largest) {
         let key = key(check, *index);
         let text = format!("{gib} GiB are more than the {largest} GiB each RAM tier may take");
-        check.protect(key, 731, text, format!("set `scm_size` to at most {largest}, or to 0"));
+        check.protect(
+            key,
+            code::SERVER_CONFIG_RAMDISK_OVER_MAX_MEM,
+            text,
+            format!("set `scm_size` to at most {largest}, or to 0"),
+        );
     }
     let wants_size = tiers.iter().any(|(_, gib)| *gib == 0);
     (wants_size && largest >= MIN_RAM_TIER_GIB).then(|| u32::try_from(largest).unwrap_or(u32::MAX))
@@ -101,7 +112,7 @@ fn transparent_hugepages(check: &mut Check<'_>, config: &ServerConfig, facts: &H
     if facts.transparent_hugepages && !config.allow_thp && !config.engines.is_empty() {
         check.protect(
             "allow_thp",
-            623,
+            code::SERVER_TRANSPARENT_HUGEPAGE_ENABLED,
             "transparent huge pages are enabled",
             "boot with `transparent_hugepage=never`, or set `allow_thp: true`",
         );
@@ -129,14 +140,14 @@ fn nvme_access(check: &mut Check<'_>, config: &ServerConfig, facts: &HostFacts) 
     if config.nvme.disable_vfio {
         check.protect(
             "disable_vfio",
-            614,
+            code::SERVER_VFIO_DISABLED,
             "NVMe without VFIO needs root",
             "remove `disable_vfio`, or run the server as root",
         );
     } else if !facts.iommu {
         check.protect(
             "disable_vfio",
-            602,
+            code::SERVER_IOMMU_DISABLED,
             "NVMe as a plain user needs an IOMMU, and the host shows none",
             "enable the IOMMU in firmware and kernel, or run the server as root",
         );
@@ -180,7 +191,7 @@ fn fabric(check: &mut Check<'_>, config: &ServerConfig, facts: &HostFacts, list:
     for (index, _) in classes.iter().filter(|(_, other)| **other != class) {
         check.protect(
             format!("{list}[{index}].fabric_iface"),
-            613,
+            code::SERVER_CONFIG_INVALID_NET_DEV_CLASS,
             format!("engines {first} and {index} use interfaces of different kinds"),
             "use interfaces of one kind for all engines",
         );
@@ -214,7 +225,7 @@ fn numa_balance(check: &mut Check<'_>, config: &ServerConfig, facts: &HostFacts,
             counts.iter().map(|(node, count)| format!("{count} on node {node}")).collect();
         check.protect(
             list,
-            728,
+            code::SERVER_CONFIG_ENGINE_NUMA_IMBALANCE,
             format!("engines are spread unevenly: {}", spread.join(", ")),
             "pin the same number of engines to each node, or set `allow_numa_imbalance: true`",
         );

@@ -5,15 +5,15 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::{Component, Path, PathBuf};
 
-use crate::Fault;
 use crate::config::model::DataPlane;
 use crate::config::yaml::Outline;
 use crate::config::{ConfigFault, Notice};
+use crate::fault::{Fault, code, table};
 
 /// Domain of every fault of the server's configuration (contract 10.2).
 pub(in crate::config) const DOMAIN: &str = "serverconfig";
 /// 2.8's number for an invalid configuration without a number of its own.
-pub(in crate::config) const INVALID: i32 = 701;
+pub(in crate::config) const INVALID: i32 = code::SERVER_BAD_CONFIG;
 
 /// What has been found so far.
 pub(in crate::config) struct Check<'a> {
@@ -56,7 +56,8 @@ impl<'a> Check<'a> {
             position = None;
             description.push_str(" (given on the command line)");
         }
-        let fault = Fault::new(DOMAIN, code, description, remedy);
+        let domain = table::find(code).map_or(DOMAIN, |row| row.domain);
+        let fault = Fault::new(domain, code, description, remedy);
         self.faults.push(ConfigFault { key, position, fault });
     }
 

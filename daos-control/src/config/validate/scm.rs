@@ -8,6 +8,7 @@ use crate::config::defaults::DEFAULT_SCM_HUGEPAGES_DISABLED;
 use crate::config::model::ScmTier;
 use crate::config::raw::RawTierClass;
 use crate::config::sizing::MIN_RAM_TIER_GIB;
+use crate::fault::code;
 
 /// Larger than any host's memory, GiB.
 const MAX_RAM_GIB: i64 = 1 << 20;
@@ -109,7 +110,7 @@ fn ram_size(check: &mut Check<'_>, written: &Written<'_>) -> Option<u32> {
     if gib != 0 && u64::from(gib) < MIN_RAM_TIER_GIB {
         check.protect(
             key,
-            730,
+            code::SERVER_CONFIG_RAMDISK_UNDER_MIN_MEM,
             format!("a RAM tier of {gib} GiB is smaller than {MIN_RAM_TIER_GIB} GiB"),
             format!("set `scm_size` to at least {MIN_RAM_TIER_GIB}"),
         );
