@@ -3,6 +3,7 @@
 //! Owns the text form and the conversion from every leaf error. Called by the gRPC edge, the client and the
 //! programs. Must not know protobuf (see `wire`) nor how any operation works.
 
+mod convert;
 mod der;
 pub mod table;
 

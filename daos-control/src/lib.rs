@@ -8,10 +8,16 @@ pub mod drpc;
 #[cfg(feature = "server")]
 pub mod durable_file;
 #[cfg(feature = "server")]
+pub mod engine;
+#[cfg(feature = "server")]
 pub mod engine_command;
 pub mod fault;
 #[cfg(feature = "server")]
 pub mod format;
+#[cfg(feature = "server")]
+pub mod join;
+#[cfg(feature = "server")]
+pub mod management;
 #[cfg(feature = "server")]
 pub mod network;
 #[cfg(feature = "server")]
@@ -26,7 +32,11 @@ pub mod start_table;
 pub mod superblock;
 #[cfg(feature = "server")]
 pub mod supervisor;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg(feature = "client")]
 pub mod wire;
 
 pub use fault::Fault;
+#[cfg(feature = "client")]
+pub use wire::WIRE_VERSION as DAOS_VERSION;

@@ -35,6 +35,8 @@ mod host_list;
 mod hosts;
 mod management;
 mod network;
+#[cfg(feature = "server")]
+mod peer;
 mod rank_set;
 mod retry;
 mod server;

@@ -7,6 +7,8 @@ mod argv;
 mod environment;
 pub mod log_mask;
 mod placement;
+#[cfg(test)]
+mod testing;
 pub mod tuning;
 
 pub use argv::{Launch, argv};

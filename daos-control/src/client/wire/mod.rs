@@ -3,6 +3,8 @@
 //! The only part of the client that names generated types. Must not decide anything.
 
 pub(super) mod network;
+#[cfg(feature = "server")]
+pub(super) mod peer;
 pub(super) mod server;
 pub(super) mod storage;
 pub(super) mod system;

@@ -7,7 +7,6 @@ use super::scm::misplaced;
 use super::tiers::Written;
 use crate::config::model::{BdevMedia, BdevRole, BdevTier, BusIdRange};
 use crate::config::raw::RawTierClass;
-use crate::fault::code;
 
 /// Largest size of one file or malloc device, GiB.
 const MAX_SIZE_GIB: i64 = 1 << 20;
@@ -63,7 +62,7 @@ pub(super) fn addresses(
         if !is_pci_address(&address) {
             check.fault(
                 path,
-                code::BDEV_BAD_PCI_ADDRESS,
+                303,
                 format!("`{entry}` is not a PCI address"),
                 "write domain, bus, device and function, e.g. `0000:81:00.0`",
             );
@@ -167,7 +166,7 @@ fn malloc(check: &mut Check<'_>, written: &Written<'_>) -> Option<BdevMedia> {
     }
     check.protect(
         written.class_path(),
-        code::CONFIG_MALLOC_WITH_REAL_ENGINE,
+        1317,
         "DAOS 2.8 engines have no class malloc",
         "use class file, or set `data_plane: emulated`",
     );
@@ -221,7 +220,7 @@ fn roles(check: &mut Check<'_>, written: &Written<'_>) -> Vec<BdevRole> {
             "na" => {}
             other => check.fault(
                 written.key(&format!("bdev_roles[{index}]")),
-                code::BDEV_CONFIG_OPT_FLAG_UNKNOWN,
+                308,
                 format!("`{other}` is not a role"),
                 "use wal, meta and data",
             ),

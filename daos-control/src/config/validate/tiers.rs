@@ -7,7 +7,6 @@ use super::{bdev, scm};
 use crate::config::defaults::DEFAULT_SCM_HUGEPAGES_DISABLED;
 use crate::config::model::{BdevTier, ScmTier};
 use crate::config::raw::{RawEngine, RawTier, RawTierClass};
-use crate::fault::code;
 
 /// Checked storage of an engine. Meaningless once a fault is recorded.
 pub(super) struct Storage {
@@ -42,7 +41,7 @@ pub(super) fn tiers(check: &mut Check<'_>, entry: &RawEngine, path: &str) -> Sto
         (Some(_), Some(first)) => {
             check.fault(
                 format!("{path}.{first}"),
-                code::CONFIG_MIXED_GENERATIONS,
+                1315,
                 format!(
                     "`{}` and `storage` both describe this engine's storage",
                     flat_keys.join("`, `")
@@ -74,7 +73,7 @@ fn nothing() -> Storage {
 fn no_scm(check: &mut Check<'_>, key: String) {
     check.fault(
         key,
-        code::SCM_CONFIG_TIER_MISSING,
+        216,
         "the engine has no SCM tier",
         "add a tier of class ram or dcpm, or the keys `scm_class` and `scm_mount`",
     );

@@ -1,0 +1,56 @@
+//! Requests servers make of each other. Same client, same retries; the caller is a server, not an administrator.
+
+use std::time::Duration;
+
+use super::retry::{Policy, Reaction};
+use super::{Client, ClientError, wire};
+use crate::join::{JoinAnswer, JoinAsk};
+use crate::wire::CallError;
+
+/// A join is tried again whenever there was nobody to refuse it (contract 1.9).
+const JOIN: Policy = Policy {
+    reaction: |error| {
+        if is_passing(error) { Reaction::Retryable } else { Reaction::Common }
+    },
+};
+
+impl Client {
+    /// Asks for a rank; `one_try` bounds each attempt, the client's timeout all of them.
+    ///
+    /// # Errors
+    /// The refusal of the management service, or that nobody could be asked in time.
+    pub async fn join(&self, ask: &JoinAsk, one_try: Duration) -> Result<JoinAnswer, ClientError> {
+        self.ask_management("Join", JOIN, |connection| {
+            let call = wire::peer::join(connection, self.system(), ask.clone());
+            async move {
+                tokio::time::timeout(one_try, call).await.unwrap_or_else(|_| {
+                    Err(CallError::DeadlineExceeded("the join was not answered in time".to_owned()))
+                })
+            }
+        })
+        .await
+    }
+}
+
+impl ClientError {
+    /// Whether the request may succeed later without anybody mending anything on this host.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Call(error) => is_passing(error),
+            Self::NoManagementService { .. } | Self::TimedOut { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+fn is_passing(error: &CallError) -> bool {
+    error.is_connection_failure()
+        || error.is_not_ready()
+        || matches!(
+            error,
+            CallError::DeadlineExceeded(_)
+                | CallError::NotLeader { .. }
+                | CallError::NotReplica { .. }
+        )
+}

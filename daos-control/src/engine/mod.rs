@@ -1,0 +1,18 @@
+//! One engine of this host, from "what is on its storage" to "running with a rank".
+//!
+//! `state` names what an engine can be, `machine` decides (pure), `instance` acts (one task per engine), `fleet`
+//! is the handle through which the rest of the server speaks to all of them. Must not know gRPC nor protobuf.
+
+mod fleet;
+mod gate;
+mod instance;
+mod machine;
+mod outcome;
+mod state;
+
+pub use fleet::Engines;
+pub use gate::{StorageGate, StorageHold};
+pub use instance::{EngineDeeds, EngineParts, EngineTask};
+pub use machine::{Action, Event, Looked, Machine, Settled};
+pub use outcome::{RankAction, RankOutcome};
+pub use state::{AfterStop, EngineState, EngineStatus, StopReason};

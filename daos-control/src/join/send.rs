@@ -1,0 +1,78 @@
+//! Asks the management service until it admits the engine or refuses it for good.
+//!
+//! The road is the same for every engine: gRPC to a replica, also when that is this very process.
+
+use std::time::Duration;
+
+use super::request::{JoinAnswer, JoinAsk};
+use crate::client::Client;
+use crate::fault::Fault;
+use crate::management::{Management, ManagementState};
+
+/// One join with all its tries (contract 1.9); asked again after that, for as long as the server runs (R161).
+const ONE_REQUEST: Duration = Duration::from_secs(3600);
+/// One try.
+const ONE_TRY: Duration = Duration::from_secs(10);
+
+/// Sends joins; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Joiner {
+    client: Client,
+    management: Management,
+}
+
+impl Joiner {
+    /// A joiner that asks the replicas this client names.
+    #[must_use]
+    pub fn new(client: Client, management: Management) -> Self {
+        Self { client: client.with_timeout(ONE_REQUEST), management }
+    }
+
+    /// Asks for a rank.
+    ///
+    /// # Errors
+    /// A refusal that asking again cannot change (contract 6.4), or this host's own replica having failed.
+    pub async fn join(&self, ask: &JoinAsk) -> Result<JoinAnswer, Fault> {
+        loop {
+            self.own_replica_ready().await?;
+            match self.client.join(ask, ONE_TRY).await {
+                Ok(answer) => return Ok(answer),
+                Err(refused) if refused.is_passing() => {
+                    tracing::warn!("engine {} could not join yet: {refused}", ask.index);
+                }
+                Err(refused) => {
+                    return Err(refused.fault().unwrap_or_else(|| unexplained(ask.index, &refused)));
+                }
+            }
+        }
+    }
+
+    /// On a replica there is nobody better to ask, so it is waited for rather than asked in vain.
+    async fn own_replica_ready(&self) -> Result<(), Fault> {
+        let mut state = self.management.watch();
+        let ready = state
+            .wait_for(|state| !matches!(state, ManagementState::Uninitialized))
+            .await
+            .map(|state| state.clone());
+        match ready {
+            Ok(ManagementState::Failed(fault)) => Err(fault),
+            Ok(_) => Ok(()),
+            Err(_ended) => Err(Fault::new(
+                "server",
+                1279,
+                "the server is shutting down",
+                "start the server again",
+            )),
+        }
+    }
+}
+
+/// A refusal that is only a text: the management service says why (contract 6.4).
+fn unexplained(index: u32, refused: &crate::client::ClientError) -> Fault {
+    Fault::new(
+        "server",
+        1282,
+        format!("engine {index} may not join: {refused}"),
+        "look at 'dmg system query --verbose' for what the system knows of this engine",
+    )
+}

@@ -1,0 +1,144 @@
+//! The life of this host's replica: opened when engine 0's storage is ready, closed before that storage goes.
+//!
+//! Owned by the server; told by the start of engine 0, by formats and by erase. Must not know gRPC.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use daos_membership::{
+    ControlAddress, Local, LocalOptions, Membership, MembershipOptions, RedbStore, Store,
+    StoreError, SystemClock, SystemIdentity,
+};
+use tokio::sync::{Mutex, watch};
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use super::replica::Replicas;
+use super::slot::{Management, ManagementState, at_rest};
+use crate::fault::Fault;
+
+/// How long the writer may take to finish what it has begun.
+const LAST_WRITES: Duration = Duration::from_secs(5);
+
+/// What is needed to open the system database.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// Directory that holds the database's own directory (contract 5.1).
+    pub directory: PathBuf,
+    /// System name.
+    pub name: String,
+    /// System this storage belongs to, from engine 0's superblock.
+    pub expected: Option<Uuid>,
+    /// Whether a new system may be made: engine 0 of the first replica was formatted and has never joined.
+    pub may_create: bool,
+    /// Address of this replica.
+    pub own_address: ControlAddress,
+    /// Fabric providers of this host's engines.
+    pub fabric_providers: Vec<String>,
+}
+
+/// The writer's side of `Management`.
+#[derive(Debug)]
+pub struct ManagementKeeper {
+    replicas: Replicas,
+    state: watch::Sender<ManagementState>,
+    running: Mutex<Option<Running>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    membership: Membership,
+    directory: PathBuf,
+    system: Uuid,
+}
+
+impl ManagementKeeper {
+    /// Both sides, before anything was opened.
+    #[must_use]
+    pub fn new(replicas: Replicas) -> (Self, Management) {
+        let (state, management) = Management::new(replicas.clone());
+        (Self { replicas, state, running: Mutex::new(None) }, management)
+    }
+
+    /// Opens the system database, or makes a new system where there has never been one. Open already is fine.
+    ///
+    /// # Errors
+    /// The faults of the store: a database that cannot be read, is another system's, or is missing although engine 0 has joined
+    /// one. The service is then `Failed`, never silently new.
+    pub async fn open(&self, opening: Opening) -> Result<(), Fault> {
+        let mut running = self.running.lock().await;
+        if running.is_some() {
+            return Ok(());
+        }
+        match start(&opening).await {
+            Ok(opened) => {
+                info!(
+                    "management service of system {} (uuid {}) serves",
+                    opening.name, opened.system
+                );
+                self.state.send_replace(ManagementState::Running(opened.membership.handle()));
+                *running = Some(opened);
+                Ok(())
+            }
+            Err(error) => {
+                let fault = Fault::from(error);
+                self.state.send_replace(ManagementState::Failed(fault.clone()));
+                Err(fault)
+            }
+        }
+    }
+
+    /// Uuid of the system that is open.
+    pub async fn system(&self) -> Option<Uuid> {
+        self.running.lock().await.as_ref().map(|running| running.system)
+    }
+
+    /// Finishes what was begun and closes the database; the storage beneath may go then.
+    pub async fn close(&self) {
+        self.close_keeping().await;
+    }
+
+    /// Closes the database and removes it: the system is gone.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub async fn erase(&self) -> Result<(), Fault> {
+        let Some(directory) = self.close_keeping().await else { return Ok(()) };
+        RedbStore::remove(&directory).map_err(Fault::from)
+    }
+
+    async fn close_keeping(&self) -> Option<PathBuf> {
+        let mut running = self.running.lock().await;
+        self.state.send_replace(at_rest(&self.replicas));
+        let Running { membership, directory, .. } = running.take()?;
+        if !membership.shutdown(LAST_WRITES).await {
+            warn!("the system database was closed before all that was asked for was written");
+        }
+        Some(directory)
+    }
+}
+
+async fn start(opening: &Opening) -> Result<Running, StoreError> {
+    let Opening { directory, name, expected, may_create, .. } = opening.clone();
+    let found = tokio::task::spawn_blocking(move || -> Result<(RedbStore, Uuid), StoreError> {
+        if !RedbStore::exists(&directory) && may_create {
+            let identity = SystemIdentity { uuid: Uuid::new_v4(), name };
+            return Ok((RedbStore::create(&directory, &identity)?, identity.uuid));
+        }
+        let store = RedbStore::open(&directory, expected)?;
+        let system = store.identity().uuid;
+        Ok((store, system))
+    });
+    let (store, system) = found.await.unwrap_or_else(|broken| {
+        Err(StoreError::Io {
+            path: opening.directory.clone(),
+            doing: "open",
+            source: Box::new(broken),
+        })
+    })?;
+    let local = Local::start(Box::new(store), opening.own_address, LocalOptions::default()).await?;
+    let options = MembershipOptions { fabric_providers: opening.fabric_providers.clone() };
+    let membership = Membership::start(Arc::new(local), Arc::new(SystemClock), options);
+    Ok(Running { membership, directory: opening.directory.clone(), system })
+}

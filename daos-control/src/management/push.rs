@@ -1,0 +1,98 @@
+//! Pushes the group map to the first running engine of this host: one at a time, versions rising (contract 6.6).
+//!
+//! One task, ended by the server. Engines forward the map among themselves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use daos_membership::GroupMap;
+use futures_util::future::select_all;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use crate::engine::{EngineState, EngineStatus, Engines};
+use crate::supervisor::Supervisor;
+
+/// First pause before a push that failed is tried again; doubled up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// An engine that was told a map: the same process is not told the same version again.
+type Told = (u32, u32, u32);
+
+/// Pushes until told to end. A new map, and an engine that begins to run, are reasons to push; an engine that has
+/// the version already is left alone.
+pub async fn push_group_map(
+    mut maps: watch::Receiver<GroupMap>,
+    engines: Engines,
+    supervisor: Arc<dyn Supervisor>,
+    end: CancellationToken,
+) {
+    let mut statuses = engines.watch();
+    let mut told: Option<Told> = None;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let map = maps.borrow_and_update().clone();
+        let wanted = first_running(&mut statuses).filter(|_| !map.is_empty());
+        let mut failed = false;
+        if let Some((index, pid)) = wanted {
+            let this = (index, pid, map.version());
+            if told != Some(this) {
+                match supervisor.update_group(index, &map).await {
+                    Ok(()) => {
+                        debug!("engine {index} has group map version {}", map.version());
+                        told = Some(this);
+                        pause = FIRST_PAUSE;
+                    }
+                    Err(refused) => {
+                        warn!(
+                            "group map version {} did not reach engine {index}: {refused}",
+                            map.version()
+                        );
+                        failed = true;
+                    }
+                }
+            }
+        }
+        tokio::select! {
+            () = end.cancelled() => return,
+            changed = maps.changed() => if changed.is_err() { return },
+            () = any_changed(&mut statuses) => {}
+            () = tokio::time::sleep(pause), if failed => pause = (pause * 2).min(LONGEST_PAUSE),
+        }
+    }
+}
+
+fn first_running(statuses: &mut [watch::Receiver<EngineStatus>]) -> Option<(u32, u32)> {
+    // Every status is marked as seen, so that the next change wakes the loop.
+    let running: Vec<_> = statuses
+        .iter_mut()
+        .filter_map(|status| {
+            let seen = status.borrow_and_update();
+            match seen.state {
+                EngineState::Running { pid, .. } => Some((seen.index, pid)),
+                _ => None,
+            }
+        })
+        .collect();
+    running.first().copied()
+}
+
+async fn any_changed(statuses: &mut [watch::Receiver<EngineStatus>]) {
+    let changes: Vec<_> = statuses
+        .iter_mut()
+        .map(|status| {
+            Box::pin(async {
+                if status.changed().await.is_err() {
+                    // Its engine has ended for good and will not change any more.
+                    std::future::pending::<()>().await;
+                }
+            })
+        })
+        .collect();
+    if changes.is_empty() {
+        std::future::pending::<()>().await;
+    }
+    select_all(changes).await;
+}

@@ -1,0 +1,119 @@
+//! Which replica of the management service this host is, and under which address others reach it (contract 1.1, 6.1).
+//!
+//! Used by the server's start. Pure but for name resolution; must not know how the service works.
+
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, ToSocketAddrs, UdpSocket};
+
+use crate::config::Replica;
+use crate::fault::Fault;
+
+/// Where the management service is, as seen from this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replicas {
+    /// Resolved addresses, in the order of the configuration.
+    pub addresses: Vec<SocketAddrV4>,
+    /// Index of this host among them.
+    pub own: Option<usize>,
+}
+
+impl Replicas {
+    /// Resolves the configured replicas; this host is one when IP **and** port are its own.
+    ///
+    /// # Errors
+    /// Fault 705 for a name without an IPv4 address.
+    pub fn resolve(configured: &[Replica], port: u16) -> Result<Self, Fault> {
+        let addresses = configured.iter().map(resolve).collect::<Result<Vec<_>, _>>()?;
+        let own =
+            addresses.iter().position(|address| address.port() == port && is_local(*address.ip()));
+        Ok(Self { addresses, own })
+    }
+
+    /// Whether this host makes the system when its first engine is formatted: entry 0 of the list does.
+    #[must_use]
+    pub fn is_bootstrap(&self) -> bool {
+        self.own == Some(0)
+    }
+
+    /// The address this host announces: its replica address, else one that asks the peer to use the sender's (contract 1.1).
+    #[must_use]
+    pub fn announced(&self, port: u16, control_interface: Option<Ipv4Addr>) -> SocketAddrV4 {
+        match (control_interface, self.own.and_then(|own| self.addresses.get(own))) {
+            (Some(ip), _) => SocketAddrV4::new(ip, port),
+            (None, Some(own)) => *own,
+            (None, None) => SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port),
+        }
+    }
+}
+
+/// First IPv4 address of a replica, sorted, so that every host sees the same text.
+fn resolve(replica: &Replica) -> Result<SocketAddrV4, Fault> {
+    let found = (replica.host.as_str(), replica.port).to_socket_addrs();
+    let refused = |reason: String| {
+        Fault::new(
+            "serverconfig",
+            705,
+            format!("the management service replica '{replica}' has no IPv4 address"),
+            "correct mgmt_svc_replicas (access_points), or make the name resolvable on this host",
+        )
+        .with_reason(reason)
+    };
+    let addresses = found.map_err(|error| refused(error.to_string()))?;
+    let mut ipv4: Vec<_> = addresses
+        .filter_map(|address| match address {
+            SocketAddr::V4(address) => Some(address),
+            SocketAddr::V6(_) => None,
+        })
+        .collect();
+    ipv4.sort();
+    ipv4.first().copied().ok_or_else(|| refused("only IPv6 addresses".to_owned()))
+}
+
+/// Whether an address belongs to this host: only such an address can be bound.
+#[must_use]
+pub fn is_local(ip: Ipv4Addr) -> bool {
+    !ip.is_unspecified() && UdpSocket::bind((ip, 0)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::Replicas;
+    use crate::config::Replica;
+
+    fn replica(host: &str, port: u16) -> Replica {
+        Replica { host: host.to_owned(), port }
+    }
+
+    #[test]
+    fn a_host_is_a_replica_by_address_and_port() {
+        let listed = [replica("192.0.2.7", 10001), replica("127.0.0.1", 10002)];
+        let found = Replicas::resolve(&listed, 10002).unwrap();
+        assert_eq!(found.own, Some(1));
+        assert!(!found.is_bootstrap());
+        let other_port = Replicas::resolve(&listed, 10003).unwrap();
+        assert_eq!(other_port.own, None);
+    }
+
+    #[test]
+    fn the_first_replica_makes_the_system() {
+        let found = Replicas::resolve(&[replica("localhost", 10001)], 10001).unwrap();
+        assert!(found.is_bootstrap());
+        assert_eq!(found.announced(10001, None).ip(), &Ipv4Addr::LOCALHOST);
+    }
+
+    #[test]
+    fn others_let_the_leader_take_the_sender_address() {
+        let found = Replicas::resolve(&[replica("192.0.2.7", 10001)], 10001).unwrap();
+        assert_eq!(found.announced(10001, None).to_string(), "0.0.0.0:10001");
+        let interface = Ipv4Addr::new(192, 0, 2, 9);
+        assert_eq!(found.announced(10001, Some(interface)).to_string(), "192.0.2.9:10001");
+    }
+
+    #[test]
+    fn a_name_that_does_not_resolve_is_named() {
+        let refused = Replicas::resolve(&[replica("no-such-host.invalid", 1)], 1).unwrap_err();
+        assert_eq!(refused.code, 705);
+        assert!(refused.description.contains("no-such-host.invalid"));
+    }
+}

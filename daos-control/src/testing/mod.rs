@@ -1,0 +1,7 @@
+//! What tests and demonstrations need, ours and yours (feature `testing`): one host with real programs on real files.
+
+mod host;
+mod log;
+
+pub use host::{HostRig, Ran, programs_beside};
+pub use log::LogLines;
