@@ -2,15 +2,24 @@
 //!
 //! Table of contents. [`provider`] has the trait and what an implementer owes, [`model`] the values it speaks in,
 //! [`plan`] the pure rules of what may be formatted, [`engine_config`] what an engine is told about its devices,
-//! [`error`] every refusal with its fault number. Bodies of the trait: `aio` (files), `kdev`, `malloc`, `sim` (in
-//! memory, scripted), and `ByClass`, which gives each tier to its body. This crate knows no engine, no superblock
+//! [`error`] every refusal with its fault number. Bodies of the trait: [`aio`] (files), [`kdev`], [`malloc`], [`sim`] (in
+//! memory, scripted), and [`ByClass`], which gives each tier to its body. This crate knows no engine, no superblock
 //! and no wire format.
 
+pub mod aio;
+mod by_class;
+#[cfg(feature = "testing")]
+pub mod conformance;
 pub mod engine_config;
 pub mod error;
+pub mod kdev;
+pub mod malloc;
 pub mod model;
 pub mod plan;
 pub mod provider;
+pub mod sim;
+
+pub use by_class::ByClass;
 
 pub use engine_config::{ConfigFile, ConfigForm, EngineDeviceConfig, EngineOptions};
 pub use error::BdevError;

@@ -62,6 +62,14 @@ impl ExclusiveClaim {
         expected.require_same(&found)
     }
 
+    /// What is on the device now, read through the claimed descriptor.
+    ///
+    /// # Errors
+    /// As [`crate::probe`].
+    pub fn content(&self) -> Result<content::Content, BlockdevError> {
+        content::probe(&self.device, &self.identity.path)
+    }
+
     /// Erases every signature: checks the identity once more, zeroes [`content::EDGE_BYTES`] at both ends, makes
     /// that durable, reads it back from the device and lets `blkid` find nothing.
     ///

@@ -10,7 +10,7 @@ use super::{
     Acceleration, AutoFaulty, BusIdRange, ConfigDevices, ConfigTier, DeviceName,
     EngineDeviceConfig, EngineOptions, IoBuffers, MAX_NAME, SpdkRpcServer,
 };
-use crate::{BdevError, PciAddress, Roles};
+use crate::{BdevError, PciAddress};
 
 const AIO_FILE_BLOCK: u32 = 4096;
 const MALLOC_BLOCK: u64 = 4096;
@@ -348,7 +348,7 @@ impl TierBuilder {
             "bdev_malloc_create" => {
                 let create: MallocCreate = params(entry, &entry.method)?;
                 let per_gib = (1 << 30) / MALLOC_BLOCK;
-                if create.block_size != MALLOC_BLOCK || create.num_blocks % per_gib != 0 {
+                if create.block_size != MALLOC_BLOCK || !create.num_blocks.is_multiple_of(per_gib) {
                     return Err(format!("{}: not a whole number of GiB", create.name));
                 }
                 let size_gib = create.num_blocks / per_gib;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use daos_blockdev::DeviceUse;
 use serde::{Deserialize, Serialize};
 
-use crate::{DeviceRef, PciAddress};
+use crate::{BdevClass, DeviceRef, PciAddress};
 
 /// Everything a scan found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +14,21 @@ pub struct BdevInventory {
     pub controllers: Vec<NvmeController>,
     /// Devices of the targets in the request that only stand in for NVMe.
     pub emulated: Vec<EmulatedDevice>,
+    /// Classes that could not be scanned; the others are complete all the same (R92).
+    pub problems: Vec<ScanProblem>,
+}
+
+/// Why the devices of one class could not be scanned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScanProblem {
+    /// The class.
+    pub class: BdevClass,
+    /// Fault number.
+    pub code: i32,
+    /// What is the matter.
+    pub text: String,
+    /// What to do about it.
+    pub resolution: String,
 }
 
 /// One NVMe controller.

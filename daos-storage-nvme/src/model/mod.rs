@@ -9,6 +9,7 @@ mod tier;
 
 pub use controller::{
     BdevInventory, EmulatedDevice, NvmeController, NvmeHealth, NvmeNamespace, NvmeWarnings,
+    ScanProblem,
 };
 pub use observed::{
     DeviceState, FileContent, FileFacts, FileKind, FileState, NamespaceState, NvmeState,

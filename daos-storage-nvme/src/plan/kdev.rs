@@ -3,6 +3,8 @@
 //! A blank device needs nothing: the engine writes its own format. Our own marks are erased in any format; what
 //! is foreign only in a reformat; what is in use never.
 
+use std::path::Path;
+
 use daos_blockdev::{Content, DeviceFacts, SignatureKind};
 
 use super::{DeviceStep, Intent, Verdict};
@@ -15,6 +17,9 @@ pub(super) fn decide(
     intent: Intent,
 ) -> Result<Verdict, BdevError> {
     let name = || device.name.clone();
+    if !Path::new(&device.name).is_absolute() {
+        return Err(BdevError::BadPath { device: name(), detail: "the path is not absolute" });
+    }
     if !facts.uses.is_empty() {
         return Err(BdevError::InUse { device: name(), uses: facts.uses.clone() });
     }
