@@ -5,8 +5,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::validate::{DOMAIN, INVALID};
 use super::yaml::{Diagnostic, Position};
-use crate::Fault;
+use crate::fault::{Fault, code};
 
 /// One broken rule, with the key that breaks it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +85,75 @@ pub enum ConfigError {
         /// What else was noticed.
         notices: Vec<Notice>,
     },
+}
+
+impl ConfigError {
+    /// Number of the first fault.
+    #[must_use]
+    pub fn code(&self) -> i32 {
+        match self {
+            Self::NotFound { .. } => code::SERVER_NO_CONFIG_PATH,
+            Self::Unreadable { .. } => code::CONFIG_UNREADABLE,
+            Self::Parse { diagnostic, .. } => diagnostic.problem.code(),
+            Self::Invalid { faults, .. } => {
+                faults.first().map_or(INVALID, |first| first.fault.code)
+            }
+        }
+    }
+
+    /// What to do about it (R21).
+    #[must_use]
+    pub fn resolution(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } => {
+                "give the path with -o, or start from a file in examples/config"
+            }
+            Self::Unreadable { .. } => "give a plain file that the server's user may read",
+            Self::Parse { .. } => {
+                "correct that line; the file may be for another version, see examples/config"
+            }
+            Self::Invalid { .. } => {
+                "correct the keys that are named; see examples/config and docs/config"
+            }
+        }
+    }
+
+    /// Everything about it for a terminal: the lines around a syntax fault, or each broken rule with its
+    /// remedy below.
+    #[must_use]
+    pub fn report(&self) -> String {
+        match self {
+            Self::NotFound { .. } | Self::Unreadable { .. } => self.to_string(),
+            Self::Parse { diagnostic, .. } => diagnostic.rendered.clone(),
+            Self::Invalid { path, faults, .. } => {
+                let lines = faults.iter().map(|found| {
+                    let at = found.position.map_or(String::new(), |at| format!(":{}", at.line));
+                    let path = path.display();
+                    format!(
+                        "{path}{at}: {}: {}\n    {}",
+                        found.key,
+                        found.fault,
+                        found.fault.resolution_line()
+                    )
+                });
+                lines.collect::<Vec<_>>().join("\n")
+            }
+        }
+    }
+}
+
+impl From<&ConfigError> for Fault {
+    fn from(error: &ConfigError) -> Self {
+        let description = match error {
+            ConfigError::Parse { diagnostic, .. } => diagnostic.rendered.clone(),
+            other => other.to_string(),
+        };
+        let fault = Self::new(DOMAIN, error.code(), description, error.resolution());
+        match error {
+            ConfigError::Unreadable { source, .. } => fault.with_reason(source),
+            _ => fault,
+        }
+    }
 }
 
 fn join_paths(paths: &[PathBuf]) -> String {

@@ -15,7 +15,7 @@ use super::command_line::{CommandLine, Overrides};
 use super::defaults::*;
 use super::raw::{KEY_HINTS, RawConfig, RawTransport};
 use super::validate::{DOMAIN, INVALID, Refused, Validated, validate};
-use super::yaml::{self, MAX_BYTES};
+use super::yaml::{self, MAX_BYTES, Outline};
 use super::{ConfigError, ConfigFault, Notice, ServerConfig};
 use crate::Fault;
 
@@ -76,10 +76,22 @@ pub struct Loaded {
     pub path: PathBuf,
     /// The checked configuration.
     pub config: ServerConfig,
-    /// Its keys after layering: what `active` saves and `convert` prints.
+    /// The file's own keys.
+    pub written: RawConfig,
+    /// The keys after layering: what is saved as the active configuration.
     pub effective: RawConfig,
+    /// Where the file's keys stand.
+    pub outline: Outline,
     /// What an administrator should know.
     pub notices: Vec<Notice>,
+}
+
+impl Loaded {
+    /// The key under which engines are listed: `engines` or `servers`.
+    #[must_use]
+    pub fn engine_list_key(&self) -> &'static str {
+        if self.effective.servers.is_some() { "servers" } else { "engines" }
+    }
 }
 
 /// Finds, reads, layers and checks the configuration.
@@ -119,7 +131,14 @@ pub fn parse(
         ConfigError::Invalid { path: path.clone(), faults: vec![fault], notices: Vec::new() }
     })?;
     match validate(&effective, &file.outline, &overrides.keys) {
-        Ok(Validated { config, notices }) => Ok(Loaded { path, config, effective, notices }),
+        Ok(Validated { config, notices }) => Ok(Loaded {
+            path,
+            config,
+            written: file.value,
+            effective,
+            outline: file.outline,
+            notices,
+        }),
         Err(Refused { faults, notices }) => Err(ConfigError::Invalid { path, faults, notices }),
     }
 }

@@ -6,25 +6,41 @@
 pub mod yaml;
 
 #[cfg(feature = "server")]
+mod active;
+#[cfg(feature = "server")]
 mod command_line;
+#[cfg(feature = "server")]
+pub mod commands;
+#[cfg(feature = "server")]
+pub mod convert;
 #[cfg(feature = "server")]
 mod defaults;
 #[cfg(feature = "server")]
 mod error;
 #[cfg(feature = "server")]
+mod host;
+#[cfg(feature = "server")]
 mod load;
 #[cfg(feature = "server")]
-mod model;
+pub mod model;
 #[cfg(feature = "server")]
 pub mod raw;
+#[cfg(feature = "server")]
+mod schema;
+#[cfg(feature = "server")]
+pub mod sizing;
+#[cfg(all(test, feature = "server"))]
+pub(crate) mod testing;
 #[cfg(feature = "server")]
 mod validate;
 
 #[cfg(feature = "server")]
 pub use self::{
+    active::{ACTIVE_FILE_NAME, NotSaved, save_active},
     command_line::CommandLine,
     defaults::*,
     error::{ConfigError, ConfigFault, Notice},
+    host::{HostFacts, HostMemory, HostVerdict, MeminfoError, check_host},
     load::{Loaded, Surroundings, built_in, default_state_dir, load, parse, resolve_path},
     model::*,
     validate::{Refused, Validated, validate},

@@ -13,7 +13,7 @@ pub struct Launch {
     /// Path of the generated device configuration; none without block devices.
     pub device_config: Option<PathBuf>,
     /// Memory the engine may use for DMA, MiB (contract 5.7); 0 without block devices.
-    pub dma_mib: u32,
+    pub dma_mib: u64,
     /// Size of the system's huge pages, MiB; 0 without block devices.
     pub hugepage_mib: u32,
     /// Core and NUMA node after [`placement`](super::placement()) of all engines.
@@ -78,7 +78,7 @@ mod tests {
     use std::ffi::OsString;
 
     use super::{Launch, argv};
-    use crate::engine_command::testing::config;
+    use crate::config::testing::config;
 
     fn words(argv: &[OsString]) -> String {
         argv.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ")

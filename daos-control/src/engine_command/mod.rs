@@ -7,8 +7,6 @@ mod argv;
 mod environment;
 pub mod log_mask;
 mod placement;
-#[cfg(test)]
-mod testing;
 pub mod tuning;
 
 pub use argv::{Launch, argv};

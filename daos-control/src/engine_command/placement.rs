@@ -45,7 +45,7 @@ pub fn placement(engines: &[EngineConfig], interface_nodes: &[Option<u32>]) -> V
 #[cfg(test)]
 mod tests {
     use super::{Placement, placement};
-    use crate::engine_command::testing::config;
+    use crate::config::testing::config;
 
     fn placed(keys: &[&str], nodes: &[Option<u32>]) -> Vec<Placement> {
         let mut text = String::from("provider: ofi+tcp\nfabric_iface: lo\nengines:\n");

@@ -44,6 +44,18 @@ pub(super) fn running(index: u32, doing: &str) -> Fault {
     )
 }
 
+/// An earlier format did not come to its end and what it left is not blank.
+pub(super) fn unknown_state(index: u32) -> Fault {
+    Fault::new(
+        "storage",
+        1243,
+        format!(
+            "instance {index}: an earlier format did not end, so the state of its storage is unknown"
+        ),
+        "format with --reformat to give up what is on it",
+    )
+}
+
 /// A formatted engine would be lost without a new one in its place.
 pub(super) fn would_not_complete(index: u32, device: &str, because: &Fault) -> Fault {
     Fault::new(

@@ -23,7 +23,9 @@ pub use bring_up::BroughtUp;
 pub use journal::{Journal, JournalError, Mark, MarkKind, MarkState, MarkTarget};
 pub use metadata::{MetadataObserved, MetadataPlan, MetadataState, RefusedMetadata};
 pub use observe::{EngineObserved, FilesObserved};
-pub use plan::{AcceptedFormat, DevicePlan, EnginePlan, EngineWork, FormatPlan, Verdict};
+pub use plan::{
+    AcceptedFormat, DevicePlan, EnginePlan, EngineWork, FormatPlan, HostObserved, Verdict,
+};
 pub use report::{
     DeviceOutcome, DeviceReport, EngineReport, FormatReport, NO_DEVICE, Skip, StorageMedium,
 };

@@ -11,12 +11,12 @@ use daos_storage_scm::{
     DeviceContent, DeviceState, Entries, Medium, MountPointState, MountRight, ScmClass, ScmError,
     ScmObserved, ScmProvider, ScmReadiness,
 };
-use futures_util::future::{join, join_all};
+use futures_util::future::{join_all, join3};
 
 use super::targets::EngineTarget;
-use super::{Journal, MarkState, MetadataObserved, metadata};
+use super::{Journal, JournalError, MarkState, MetadataObserved, metadata};
 use crate::start_table::{Contents, ScmAtStart, StartFacts};
-use crate::superblock::{self, SuperblockState};
+use crate::superblock::{self, SuperblockError, SuperblockState};
 
 /// Files that a format or a start of our own may leave on an SCM mount before the superblock: they count as
 /// nothing.
@@ -66,11 +66,27 @@ async fn observe_engine(
     bdev: &dyn BdevProvider,
     journal: &Journal,
 ) -> EngineObserved {
-    let (scm, bdev) = join(scm.observe(&target.scm), bdev.observe(&target.bdev)).await;
-    EngineObserved { index: target.index(), scm, bdev, files: observe_files(target, journal) }
+    let (of_files, its_journal) = (target.clone(), journal.clone());
+    let files = tokio::task::spawn_blocking(move || observe_files(&of_files, &its_journal));
+    let (scm, bdev, files) =
+        join3(scm.observe(&target.scm), bdev.observe(&target.bdev), files).await;
+    let files = files.unwrap_or_else(|error| unknown_files(journal, target.index(), &error));
+    EngineObserved { index: target.index(), scm, bdev, files }
 }
 
-/// A handful of small reads; short enough not to need a thread of their own.
+/// Files that could not be looked at because of a defect: nothing may be concluded from that.
+fn unknown_files(journal: &Journal, index: u32, error: &tokio::task::JoinError) -> FilesObserved {
+    let (path, reason) = (journal.path(index), error.to_string());
+    FilesObserved {
+        superblock: SuperblockState::Unreadable(SuperblockError::Corrupt {
+            reason: reason.clone(),
+        }),
+        mark: MarkState::Unreadable(JournalError::Corrupt { path, reason }),
+        metadata: None,
+        holds_system: false,
+    }
+}
+
 fn observe_files(target: &EngineTarget, journal: &Journal) -> FilesObserved {
     let home = &target.home;
     let metadata = target.metadata_path().map(|path| metadata::observe(path, home));
@@ -80,6 +96,12 @@ fn observe_files(target: &EngineTarget, journal: &Journal) -> FilesObserved {
         metadata,
         holds_system: target.index() == 0 && has_entries(&home.system_database()),
     }
+}
+
+/// Memory available for new RAM disks, in bytes.
+pub(super) fn available_memory() -> Option<u64> {
+    use procfs::Current as _;
+    procfs::Meminfo::current().ok()?.mem_available
 }
 
 fn has_entries(directory: &Path) -> bool {

@@ -16,8 +16,8 @@ use tokio::sync::{Mutex, OwnedMutexGuard, mpsc};
 use tokio_util::task::TaskTracker;
 
 use super::execute::{Hands, format_engine};
-use super::observe::observe;
-use super::plan::{AcceptedFormat, EnginePlan, FormatPlan, Verdict};
+use super::observe::{available_memory, observe};
+use super::plan::{AcceptedFormat, EnginePlan, FormatPlan, HostObserved, Verdict};
 use super::report::{EngineReport, FormatReport};
 use super::targets::{EngineTarget, FormatTargets};
 use super::{FormatError, FormatRequest, FormatWatcher, Journal, StorageReady};
@@ -151,17 +151,22 @@ impl Inner {
         &self,
         request: FormatRequest,
     ) -> Result<(FormatPlan, BTreeMap<u32, StorageHold>), FormatError> {
-        let (mut holds, mut in_use) = (BTreeMap::new(), BTreeMap::new());
+        let mut holds = BTreeMap::new();
+        let mut host = HostObserved::default();
         for target in &self.targets.engines {
             match self.storage.try_hold(target.index()) {
                 Ok(hold) => drop(holds.insert(target.index(), hold)),
-                Err(doing) => drop(in_use.insert(target.index(), doing)),
+                Err(doing) => drop(host.in_use.insert(target.index(), doing)),
             }
         }
         let engines: Vec<&EngineTarget> = self.targets.engines.iter().collect();
         let Hands { scm, bdev, journal, .. } = &self.hands;
-        let observed = observe(&engines, scm.as_ref(), bdev.as_ref(), journal).await;
-        let plan = super::plan::plan(&self.targets, &observed, &in_use, request)?;
+        host.engines = observe(&engines, scm.as_ref(), bdev.as_ref(), journal).await;
+        host.available_memory = available_memory();
+        let plan = super::plan::plan(&self.targets, &host, request)?;
+        for notice in &plan.notices {
+            tracing::warn!("{notice}");
+        }
         Ok((plan, holds))
     }
 

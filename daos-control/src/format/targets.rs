@@ -74,6 +74,8 @@ pub struct FormatTargets {
     pub system: String,
     /// `--recreate-superblocks`.
     pub recreate_superblocks: bool,
+    /// RAM disks that do not fit into memory are refused, not only mentioned: with a real engine.
+    pub low_memory_refuses: bool,
     /// Engines in the order of their index.
     pub engines: Vec<EngineTarget>,
 }
@@ -120,6 +122,7 @@ impl FormatTargets {
         Ok(Self {
             system: config.name.clone(),
             recreate_superblocks: config.recreate_superblocks,
+            low_memory_refuses: config.data_plane == DataPlane::Engine,
             engines: config.engines.iter().map(target).collect::<Result<_, Fault>>()?,
         })
     }

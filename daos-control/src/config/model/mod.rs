@@ -229,3 +229,14 @@ pub struct ServerConfig {
     /// Engines in the order of their index; empty means that the server only scans.
     pub engines: Vec<EngineConfig>,
 }
+
+impl ServerConfig {
+    /// Gives RAM tiers whose size is to be computed the size that was (contract 5.7).
+    pub fn size_ram_tiers(&mut self, gib: u32) {
+        for engine in &mut self.engines {
+            if let ScmTier::Ram { size_gib: size @ 0, .. } = &mut engine.scm {
+                *size = gib;
+            }
+        }
+    }
+}

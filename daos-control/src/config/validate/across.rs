@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::check::{Check, INVALID};
 use crate::config::model::{BdevMedia, EngineConfig, ScmTier};
+use crate::fault::code;
 
 /// What two engines must not share, with the key it stands under, its number and its name in a message.
 struct Exclusive {
@@ -17,7 +18,11 @@ pub(super) fn engines(check: &mut Check<'_>, list: &str, engines: &[EngineConfig
         check,
         list,
         engines,
-        &Exclusive { key: "fabric_iface_port", code: 709, what: "provider, interface and port" },
+        &Exclusive {
+            key: "fabric_iface_port",
+            code: code::SERVER_CONFIG_DUPLICATE_FABRIC,
+            what: "provider, interface and port",
+        },
         |engine| {
             let fabric = &engine.fabric;
             if fabric.interface.is_empty() || fabric.port == 0 {
@@ -30,14 +35,22 @@ pub(super) fn engines(check: &mut Check<'_>, list: &str, engines: &[EngineConfig
         check,
         list,
         engines,
-        &Exclusive { key: "log_file", code: 710, what: "log file" },
+        &Exclusive {
+            key: "log_file",
+            code: code::SERVER_CONFIG_DUPLICATE_LOG_FILE,
+            what: "log file",
+        },
         |engine| engine.log_file.iter().map(|file| file.display().to_string()).collect(),
     );
     unique(
         check,
         list,
         engines,
-        &Exclusive { key: "scm_mount", code: 711, what: "SCM mount point" },
+        &Exclusive {
+            key: "scm_mount",
+            code: code::SERVER_CONFIG_DUPLICATE_SCM_MOUNT,
+            what: "SCM mount point",
+        },
         |engine| {
             let mount = engine.scm.mount().display().to_string();
             if mount.is_empty() { Vec::new() } else { vec![mount] }
@@ -47,7 +60,11 @@ pub(super) fn engines(check: &mut Check<'_>, list: &str, engines: &[EngineConfig
         check,
         list,
         engines,
-        &Exclusive { key: "scm_list", code: 712, what: "SCM device" },
+        &Exclusive {
+            key: "scm_list",
+            code: code::SERVER_CONFIG_DUPLICATE_SCM_DEVICE_LIST,
+            what: "SCM device",
+        },
         |engine| match &engine.scm {
             ScmTier::Dcpm { device, .. } => vec![device.display().to_string()],
             ScmTier::Ram { .. } => Vec::new(),
@@ -57,7 +74,11 @@ pub(super) fn engines(check: &mut Check<'_>, list: &str, engines: &[EngineConfig
         check,
         list,
         engines,
-        &Exclusive { key: "bdev_list", code: 713, what: "block device" },
+        &Exclusive {
+            key: "bdev_list",
+            code: code::SERVER_CONFIG_OVERLAPPING_BDEV_DEVICE_LIST,
+            what: "block device",
+        },
         devices,
     );
     alike(check, list, engines);
@@ -93,7 +114,7 @@ fn unique(
                 continue;
             };
             let here = engine.index;
-            let key = key_of(check, list, here, rule.key);
+            let key = check.storage_key(&format!("{list}[{here}]"), rule.key);
             let (code, text) = if *first == here {
                 (INVALID, format!("{} `{value}` is used twice by engine {here}", rule.what))
             } else {
@@ -105,13 +126,6 @@ fn unique(
             check.fault(key, code, text, format!("use each {} once", rule.what));
         }
     }
-}
-
-/// The path of a key of an engine, in whichever tier it is written.
-fn key_of(check: &Check<'_>, list: &str, index: u32, key: &str) -> String {
-    let engine = format!("{list}[{index}]");
-    let in_tier = (0..4).map(|tier| format!("{engine}.storage[{tier}].{key}"));
-    in_tier.into_iter().find(|path| check.is_written(path)).unwrap_or(format!("{engine}.{key}"))
 }
 
 /// What all engines must have alike, compared with the first.
@@ -126,7 +140,12 @@ fn alike(check: &mut Check<'_>, list: &str, engines: &[EngineConfig]) {
             && !check.has_fault_at(&key("targets"))
         {
             let text = format!("{both} have {} and {} targets", first.targets, other.targets);
-            check.fault(key("targets"), 715, text, "give all engines the same `targets`");
+            check.fault(
+                key("targets"),
+                code::SERVER_CONFIG_TARGET_COUNT_MISMATCH,
+                text,
+                "give all engines the same `targets`",
+            );
         }
         if first.helper_streams != other.helper_streams {
             let text = format!(
@@ -135,7 +154,7 @@ fn alike(check: &mut Check<'_>, list: &str, engines: &[EngineConfig]) {
             );
             check.fault(
                 key("nr_xs_helpers"),
-                716,
+                code::SERVER_CONFIG_HELPER_STREAM_COUNT_MISMATCH,
                 text,
                 "give all engines the same `nr_xs_helpers`",
             );
@@ -166,8 +185,8 @@ fn scm_alike(
             ScmTier::Ram { hugepages_disabled: here, .. },
             ScmTier::Ram { hugepages_disabled: there, .. },
         ) if here != there => check.fault(
-            key_of(check, list, other.index, "scm_hugepages_disabled"),
-            738,
+            check.storage_key(&format!("{list}[{}]", other.index), "scm_hugepages_disabled"),
+            code::SERVER_CONFIG_SCM_HUGE_ENABLED,
             format!("{both} differ in `scm_hugepages_disabled`"),
             "give all engines the same `scm_hugepages_disabled`",
         ),
@@ -182,7 +201,12 @@ fn scm_alike(
                 here.class_name(),
                 there.class_name()
             );
-            check.fault(class, 732, text, "use one SCM class on all engines");
+            check.fault(
+                class,
+                code::SERVER_CONFIG_SCM_DIFF_CLASS,
+                text,
+                "use one SCM class on all engines",
+            );
         }
         _ => {}
     }

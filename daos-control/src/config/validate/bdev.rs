@@ -7,6 +7,7 @@ use super::scm::misplaced;
 use super::tiers::Written;
 use crate::config::model::{BdevMedia, BdevRole, BdevTier, BusIdRange};
 use crate::config::raw::RawTierClass;
+use crate::fault::code;
 
 /// Largest size of one file or malloc device, GiB.
 const MAX_SIZE_GIB: i64 = 1 << 20;
@@ -62,7 +63,7 @@ pub(super) fn addresses(
         if !is_pci_address(&address) {
             check.fault(
                 path,
-                303,
+                code::BDEV_BAD_PCI_ADDRESS,
                 format!("`{entry}` is not a PCI address"),
                 "write domain, bus, device and function, e.g. `0000:81:00.0`",
             );
@@ -166,7 +167,7 @@ fn malloc(check: &mut Check<'_>, written: &Written<'_>) -> Option<BdevMedia> {
     }
     check.protect(
         written.class_path(),
-        1317,
+        code::CONFIG_MALLOC_WITH_REAL_ENGINE,
         "DAOS 2.8 engines have no class malloc",
         "use class file, or set `data_plane: emulated`",
     );
@@ -220,7 +221,7 @@ fn roles(check: &mut Check<'_>, written: &Written<'_>) -> Vec<BdevRole> {
             "na" => {}
             other => check.fault(
                 written.key(&format!("bdev_roles[{index}]")),
-                308,
+                code::BDEV_CONFIG_OPT_FLAG_UNKNOWN,
                 format!("`{other}` is not a role"),
                 "use wal, meta and data",
             ),

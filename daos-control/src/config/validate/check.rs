@@ -5,28 +5,28 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::{Component, Path, PathBuf};
 
-use crate::Fault;
 use crate::config::model::DataPlane;
 use crate::config::yaml::Outline;
 use crate::config::{ConfigFault, Notice};
+use crate::fault::{Fault, code, table};
 
 /// Domain of every fault of the server's configuration (contract 10.2).
 pub(in crate::config) const DOMAIN: &str = "serverconfig";
 /// 2.8's number for an invalid configuration without a number of its own.
-pub(in crate::config) const INVALID: i32 = 701;
+pub(in crate::config) const INVALID: i32 = code::SERVER_BAD_CONFIG;
 
 /// What has been found so far.
-pub(super) struct Check<'a> {
+pub(in crate::config) struct Check<'a> {
     outline: &'a Outline,
     overridden: &'a BTreeSet<String>,
     data_plane: DataPlane,
     relaxed: BTreeSet<i32>,
-    pub(super) faults: Vec<ConfigFault>,
-    pub(super) notices: Vec<Notice>,
+    pub(in crate::config) faults: Vec<ConfigFault>,
+    pub(in crate::config) notices: Vec<Notice>,
 }
 
 impl<'a> Check<'a> {
-    pub(super) fn new(
+    pub(in crate::config) fn new(
         outline: &'a Outline,
         overridden: &'a BTreeSet<String>,
         data_plane: DataPlane,
@@ -42,7 +42,7 @@ impl<'a> Check<'a> {
     }
 
     /// Records a broken rule.
-    pub(super) fn fault(
+    pub(in crate::config) fn fault(
         &mut self,
         key: impl Into<String>,
         code: i32,
@@ -56,17 +56,25 @@ impl<'a> Check<'a> {
             position = None;
             description.push_str(" (given on the command line)");
         }
-        let fault = Fault::new(DOMAIN, code, description, remedy);
+        let domain = table::find(code).map_or(DOMAIN, |row| row.domain);
+        let fault = Fault::new(domain, code, description, remedy);
         self.faults.push(ConfigFault { key, position, fault });
     }
 
     /// Whether a key stands in the file.
-    pub(super) fn is_written(&self, key: &str) -> bool {
+    pub(in crate::config) fn is_written(&self, key: &str) -> bool {
         self.outline.contains(key)
     }
 
+    /// The path of an engine's storage key, in whichever generation and tier it is written.
+    pub(in crate::config) fn storage_key(&self, engine: &str, key: &str) -> String {
+        let in_tier = (0..4).map(|tier| format!("{engine}.storage[{tier}].{key}"));
+        let flat = format!("{engine}.{key}");
+        in_tier.into_iter().find(|path| self.is_written(path)).unwrap_or(flat)
+    }
+
     /// Records a rule that only protects a real engine: with the emulated data plane it is one notice.
-    pub(super) fn protect(
+    pub(in crate::config) fn protect(
         &mut self,
         key: impl Into<String>,
         code: i32,
@@ -88,14 +96,14 @@ impl<'a> Check<'a> {
     }
 
     /// Records something to be known.
-    pub(super) fn notice(&mut self, key: impl Into<String>, text: impl Into<String>) {
+    pub(in crate::config) fn notice(&mut self, key: impl Into<String>, text: impl Into<String>) {
         let key = key.into();
         let position = self.outline.nearest_position(&key);
         self.notices.push(Notice { key, position, text: text.into() });
     }
 
     /// A whole number within a range; out of range is a fault and nothing.
-    pub(super) fn number<T: TryFrom<i64> + Display>(
+    pub(in crate::config) fn number<T: TryFrom<i64> + Display>(
         &mut self,
         key: &str,
         written: Option<i64>,
@@ -117,7 +125,7 @@ impl<'a> Check<'a> {
     }
 
     /// An absolute path without `..`; anything else is a fault and nothing.
-    pub(super) fn absolute(&mut self, key: &str, written: &str) -> Option<PathBuf> {
+    pub(in crate::config) fn absolute(&mut self, key: &str, written: &str) -> Option<PathBuf> {
         let path = Path::new(written);
         let description = if written.is_empty() {
             "the path is empty".to_owned()
@@ -135,7 +143,7 @@ impl<'a> Check<'a> {
     }
 
     /// Whether a rule about this key, or about one inside it, is broken.
-    pub(super) fn has_fault_at(&self, key: &str) -> bool {
+    pub(in crate::config) fn has_fault_at(&self, key: &str) -> bool {
         self.faults.iter().any(|fault| {
             fault
                 .key
@@ -145,7 +153,7 @@ impl<'a> Check<'a> {
     }
 
     /// Whether the storage of an engine was understood, so that rules about all of it can be applied.
-    pub(super) fn storage_is_sound(&self, engine: &str) -> bool {
+    pub(in crate::config) fn storage_is_sound(&self, engine: &str) -> bool {
         let storage = [".storage", ".scm_", ".bdev_"];
         let is_storage = |fault: &ConfigFault| {
             fault
@@ -158,6 +166,6 @@ impl<'a> Check<'a> {
 }
 
 /// The text of a key, if it is written and not empty.
-pub(super) fn text(written: Option<&String>) -> Option<&str> {
+pub(in crate::config) fn text(written: Option<&String>) -> Option<&str> {
     written.map(String::as_str).filter(|text| !text.is_empty())
 }

@@ -10,6 +10,7 @@ use crate::config::model::{
 };
 use crate::config::raw::{RawConfig, RawEngine};
 use crate::engine_command::tuning;
+use crate::fault::code;
 
 const COUNT: std::ops::RangeInclusive<i64> = 0..=u32::MAX as i64;
 
@@ -130,7 +131,12 @@ fn acceleration(check: &mut Check<'_>, entry: &RawEngine, path: &str) -> Acceler
         "dml" => AccelerationEngine::Dml,
         other => {
             let text = format!("`{other}` is not an acceleration engine");
-            check.fault(format!("{path}.acceleration.engine"), 307, text, "use none, spdk or dml");
+            check.fault(
+                format!("{path}.acceleration.engine"),
+                code::BDEV_ACCEL_ENGINE_UNKNOWN,
+                text,
+                "use none, spdk or dml",
+            );
             AccelerationEngine::None
         }
     };
@@ -142,7 +148,7 @@ fn acceleration(check: &mut Check<'_>, entry: &RawEngine, path: &str) -> Acceler
             "crc" => acceleration.crc = true,
             other => check.fault(
                 format!("{path}.acceleration.options[{index}]"),
-                308,
+                code::BDEV_CONFIG_OPT_FLAG_UNKNOWN,
                 format!("`{other}` is not an acceleration option"),
                 "use move and crc, or leave `options` out for both",
             ),

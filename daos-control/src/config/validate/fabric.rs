@@ -5,6 +5,7 @@ use super::check::{Check, INVALID, text};
 use super::server::one_provider;
 use crate::config::model::Fabric;
 use crate::config::raw::{RawConfig, RawEngine};
+use crate::fault::code;
 
 /// The provider of the whole server: required as soon as there are engines (R41).
 pub(super) fn top_level(check: &mut Check<'_>, raw: &RawConfig, entries: &Entries<'_>) {
@@ -12,7 +13,7 @@ pub(super) fn top_level(check: &mut Check<'_>, raw: &RawConfig, entries: &Entrie
     if provider.is_none() && (!entries.entries.is_empty() || !entries.written) {
         check.fault(
             "provider",
-            707,
+            code::SERVER_CONFIG_BAD_PROVIDER,
             "provider not specified",
             "set `provider` at the top level, e.g. `ofi+tcp`",
         );

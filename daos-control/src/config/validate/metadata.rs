@@ -2,6 +2,7 @@
 
 use super::check::Check;
 use crate::config::model::{BdevRole, EngineConfig, ScmTier, ServerConfig};
+use crate::fault::code;
 
 /// Most tiers that can have roles: one for each.
 const MAX_ROLE_TIERS: usize = 3;
@@ -21,7 +22,7 @@ pub(super) fn roles_and_path(check: &mut Check<'_>, list: &str, config: &ServerC
         if engine.has_roles() && config.control_metadata.is_none() {
             check.fault(
                 format!("{path}.storage"),
-                318,
+                code::BDEV_CONFIG_ROLES_NO_CONTROL_METADATA,
                 "tiers have roles and there is no place for the metadata",
                 "set `control_metadata.path`, or remove `bdev_roles`",
             );
@@ -37,7 +38,7 @@ pub(super) fn roles_and_path(check: &mut Check<'_>, list: &str, config: &ServerC
         {
             check.fault(
                 format!("{list}[{}].storage", engine.index),
-                733,
+                code::SERVER_CONFIG_ENGINE_BDEV_ROLES_MISMATCH,
                 format!("engines 0 and {}: only one of them has tiers with roles", engine.index),
                 "give roles to the tiers of every engine or of none",
             );
@@ -55,7 +56,7 @@ fn meta_role(check: &mut Check<'_>, config: &ServerConfig) {
     if !config.engines.is_empty() && !config.engines.iter().any(is_meta) {
         check.fault(
             "control_metadata.path",
-            317,
+            code::BDEV_CONFIG_CONTROL_METADATA_NO_ROLES,
             "metadata lies on a disk and no tier has the role meta",
             "set `bdev_roles` of the block device tiers, or remove `control_metadata`",
         );
@@ -69,7 +70,7 @@ fn inside_scm(check: &mut Check<'_>, config: &ServerConfig) {
         if mount.is_absolute() && metadata.path.starts_with(mount) {
             check.fault(
                 "control_metadata.path",
-                1320,
+                code::CONFIG_METADATA_IN_SCM,
                 format!(
                     "{} lies in engine {}'s SCM mount {}, and would be lost with it",
                     metadata.path.display(),
@@ -87,7 +88,7 @@ fn media_mix(check: &mut Check<'_>, path: &str, engine: &EngineConfig) {
     if is_nvme(true) && is_nvme(false) {
         check.fault(
             format!("{path}.storage"),
-            309,
+            code::BDEV_CONFIG_TIER_TYPE_MISMATCH,
             "NVMe and emulated block devices are mixed",
             "use one class in all block device tiers of the engine",
         );
@@ -100,27 +101,47 @@ fn roles(check: &mut Check<'_>, path: &str, engine: &EngineConfig) {
     if with_roles == 0 {
         if engine.bdevs.len() > 1 {
             let text = format!("{} block device tiers have no roles", engine.bdevs.len());
-            check.fault(key, 315, text, "set `bdev_roles`, or use one block device tier");
+            check.fault(
+                key,
+                code::BDEV_CONFIG_MULTI_TIER_WITHOUT_ROLES,
+                text,
+                "set `bdev_roles`, or use one block device tier",
+            );
         }
         return;
     }
     if matches!(engine.scm, ScmTier::Dcpm { .. }) {
         let remedy = "remove `bdev_roles`, or use class ram";
-        check.fault(&key, 312, "roles have no meaning with class dcpm", remedy);
+        check.fault(
+            &key,
+            code::BDEV_CONFIG_ROLES_WITH_DCPM,
+            "roles have no meaning with class dcpm",
+            remedy,
+        );
     }
     if with_roles != engine.bdevs.len() {
         let remedy = "set `bdev_roles` of every block device tier";
-        check.fault(&key, 314, "only some block device tiers have roles", remedy);
+        check.fault(
+            &key,
+            code::BDEV_CONFIG_ROLES_MISSING,
+            "only some block device tiers have roles",
+            remedy,
+        );
     }
     if with_roles > MAX_ROLE_TIERS {
         let text = format!("{with_roles} tiers have roles");
-        check.fault(&key, 316, text, format!("use at most {MAX_ROLE_TIERS}"));
+        check.fault(
+            &key,
+            code::BDEV_CONFIG_BAD_NR_TIERS_WITH_ROLES,
+            text,
+            format!("use at most {MAX_ROLE_TIERS}"),
+        );
     }
     for tier in &engine.bdevs {
         if tier.roles == [BdevRole::Data, BdevRole::Wal] {
             check.fault(
                 format!("{key}[{}].bdev_roles", tier.tier),
-                319,
+                code::BDEV_CONFIG_ROLES_WAL_DATA_NO_META,
                 "a tier has wal and data without meta",
                 "use wal and meta+data, or wal, meta and data",
             );
@@ -131,7 +152,12 @@ fn roles(check: &mut Check<'_>, path: &str, engine: &EngineConfig) {
         let count = engine.bdevs.iter().filter(|tier| tier.roles.contains(&role)).count();
         if count != 1 {
             let text = format!("{count} tiers have the role {name}");
-            check.fault(&key, 313, text, "give each of wal, meta and data to exactly one tier");
+            check.fault(
+                &key,
+                code::BDEV_CONFIG_ROLES_BAD_NR,
+                text,
+                "give each of wal, meta and data to exactly one tier",
+            );
         }
     }
 }

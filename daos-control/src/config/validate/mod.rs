@@ -18,13 +18,13 @@ mod tiers;
 
 use std::collections::BTreeSet;
 
-pub(in crate::config) use check::{DOMAIN, INVALID};
+pub(in crate::config) use check::{Check, DOMAIN, INVALID};
 
 use super::model::{DataPlane, EngineConfig, ServerConfig};
 use super::raw::{RawConfig, RawDataPlane, RawEngine};
 use super::yaml::Outline;
 use super::{ConfigFault, Notice};
-use check::Check;
+use crate::fault::code;
 
 /// A configuration in which no rule is broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +89,7 @@ fn engine_entries<'a>(check: &mut Check<'_>, raw: &'a RawConfig) -> Entries<'a> 
         (Some(_), Some(_)) => {
             check.fault(
                 "servers",
-                1315,
+                code::CONFIG_MIXED_GENERATIONS,
                 "`servers` and `engines` both list engines",
                 "keep one of `servers` and `engines`",
             );
@@ -102,7 +102,7 @@ fn engine_entries<'a>(check: &mut Check<'_>, raw: &'a RawConfig) -> Entries<'a> 
     let written = list.is_some();
     let no_engines = "add an engine entry, or write `engines: []` for a server that only scans";
     if !written || (key == "servers" && entries.is_empty()) {
-        check.fault(key, 708, "no engines are configured", no_engines);
+        check.fault(key, code::SERVER_CONFIG_NO_ENGINES, "no engines are configured", no_engines);
     } else if entries.is_empty() {
         check.notice(key, "no engines: the server serves scans and nothing else");
     }

@@ -4,6 +4,7 @@ use super::check::Check;
 use crate::config::defaults::DEFAULT_REPLICA_HOST;
 use crate::config::model::Replica;
 use crate::config::raw::RawConfig;
+use crate::fault::code;
 
 /// Reads the replica list; a missing port is the server's own.
 pub(super) fn replicas(
@@ -16,7 +17,7 @@ pub(super) fn replicas(
         (Some(list), Some(_)) => {
             check.fault(
                 "access_points",
-                1315,
+                code::CONFIG_MIXED_GENERATIONS,
                 "`access_points` and `mgmt_svc_replicas` both name the management service's hosts",
                 "keep one of `access_points` and `mgmt_svc_replicas`",
             );
@@ -32,17 +33,27 @@ pub(super) fn replicas(
         let Some(replica) = replica(check, &path, written, port) else { continue };
         if let Some(first) = replicas.iter().position(|other| *other == replica) {
             let text = format!("{replica} is named twice, first in {key}[{first}]");
-            check.fault(&path, 705, text, "name each host once");
+            check.fault(
+                &path,
+                code::SERVER_CONFIG_BAD_MGMT_SVC_REPLICAS,
+                text,
+                "name each host once",
+            );
             continue;
         }
         replicas.push(replica);
     }
     let odd = "name 1, 3, 5 or 7 hosts";
     if has_engines && list.is_empty() {
-        check.fault(key, 705, "no host runs the management service", odd);
+        check.fault(
+            key,
+            code::SERVER_CONFIG_BAD_MGMT_SVC_REPLICAS,
+            "no host runs the management service",
+            odd,
+        );
     } else if has_engines && list.len() % 2 == 0 {
         let text = format!("{} hosts: an even number has no majority to spare", list.len());
-        check.fault(key, 706, text, odd);
+        check.fault(key, code::SERVER_CONFIG_EVEN_MGMT_SVC_REPLICAS, text, odd);
     } else if has_engines && list.len() == 1 {
         let text =
             "one host: without it there is no management service; three survive the loss of one";
@@ -58,7 +69,12 @@ fn replica(check: &mut Check<'_>, path: &str, written: &str, port: u16) -> Optio
     };
     let form = "write `host` or `host:port`, with a name or an IPv4 address";
     if !is_host(host) {
-        check.fault(path, 705, format!("`{written}` is not a host"), form);
+        check.fault(
+            path,
+            code::SERVER_CONFIG_BAD_MGMT_SVC_REPLICAS,
+            format!("`{written}` is not a host"),
+            form,
+        );
         return None;
     }
     let Some(own_port) = own_port else { return Some(Replica { host: host.to_owned(), port }) };
@@ -66,7 +82,7 @@ fn replica(check: &mut Check<'_>, path: &str, written: &str, port: u16) -> Optio
         Ok(0) => {
             check.fault(
                 path,
-                703,
+                code::SERVER_CONFIG_BAD_CONTROL_PORT,
                 format!("`{written}` has port 0"),
                 "give a port from 1 to 65535",
             );
@@ -82,7 +98,12 @@ fn replica(check: &mut Check<'_>, path: &str, written: &str, port: u16) -> Optio
             Some(Replica { host: host.to_owned(), port: own_port })
         }
         Err(_) => {
-            check.fault(path, 705, format!("`{own_port}` in `{written}` is not a port"), form);
+            check.fault(
+                path,
+                code::SERVER_CONFIG_BAD_MGMT_SVC_REPLICAS,
+                format!("`{own_port}` in `{written}` is not a port"),
+                form,
+            );
             None
         }
     }

@@ -7,9 +7,9 @@ use super::tiers::Written;
 use crate::config::defaults::DEFAULT_SCM_HUGEPAGES_DISABLED;
 use crate::config::model::ScmTier;
 use crate::config::raw::RawTierClass;
+use crate::config::sizing::MIN_RAM_TIER_GIB;
+use crate::fault::code;
 
-/// Smallest RAM tier of a real engine, GiB.
-const MIN_RAM_GIB: u32 = 4;
 /// Larger than any host's memory, GiB.
 const MAX_RAM_GIB: i64 = 1 << 20;
 
@@ -107,12 +107,12 @@ fn ram_size(check: &mut Check<'_>, written: &Written<'_>) -> Option<u32> {
         None => 0,
         Some(_) => check.number(&key, size, 0..=MAX_RAM_GIB, INVALID)?,
     };
-    if gib != 0 && gib < MIN_RAM_GIB {
+    if gib != 0 && u64::from(gib) < MIN_RAM_TIER_GIB {
         check.protect(
             key,
-            730,
-            format!("a RAM tier of {gib} GiB is smaller than {MIN_RAM_GIB} GiB"),
-            format!("set `scm_size` to at least {MIN_RAM_GIB}"),
+            code::SERVER_CONFIG_RAMDISK_UNDER_MIN_MEM,
+            format!("a RAM tier of {gib} GiB is smaller than {MIN_RAM_TIER_GIB} GiB"),
+            format!("set `scm_size` to at least {MIN_RAM_TIER_GIB}"),
         );
     }
     Some(gib)

@@ -10,6 +10,7 @@ use crate::config::model::{
     Hugepages, NvmeHost, ServerConfig, Transport,
 };
 use crate::config::raw::{RawConfig, RawDeviceConfigFormat, RawTransport};
+use crate::fault::code;
 
 /// Bytes of a UNIX socket's path, its closing zero included.
 const SOCKET_PATH_BYTES: usize = 108;
@@ -25,7 +26,9 @@ pub(super) fn server(
     ServerConfig {
         name: name(check, raw),
         data_plane,
-        port: check.number("port", raw.port, 1..=65535, 703).unwrap_or(DEFAULT_CONTROL_PORT),
+        port: check
+            .number("port", raw.port, 1..=65535, code::SERVER_CONFIG_BAD_CONTROL_PORT)
+            .unwrap_or(DEFAULT_CONTROL_PORT),
         control_iface: text(raw.control_iface.as_ref()).map(str::to_owned),
         replicas: Vec::new(),
         transport: transport(raw.transport_config.as_ref()),
@@ -40,14 +43,24 @@ pub(super) fn server(
         allow_numa_imbalance: raw.allow_numa_imbalance.unwrap_or(false),
         allow_thp: raw.allow_thp.unwrap_or(false),
         system_ram_reserved_gib: check
-            .number("system_ram_reserved", raw.system_ram_reserved, 1..=1 << 20, 734)
+            .number(
+                "system_ram_reserved",
+                raw.system_ram_reserved,
+                1..=1 << 20,
+                code::SERVER_CONFIG_SYS_RSVD_ZERO,
+            )
             .unwrap_or(DEFAULT_SYSTEM_RAM_RESERVED_GIB),
         control_metadata: control_metadata(check, raw),
         device_config_format: device_config_format(check, raw),
         modules: raw.modules.clone().unwrap_or_default(),
         recreate_superblocks: raw.recreate_superblocks.unwrap_or(false),
         telemetry_port: check
-            .number("telemetry_port", raw.telemetry_port, 0..=65535, 704)
+            .number(
+                "telemetry_port",
+                raw.telemetry_port,
+                0..=65535,
+                code::SERVER_CONFIG_BAD_TELEMETRY_PORT,
+            )
             .filter(|port| *port != 0),
         core_dump_filter: check
             .number("core_dump_filter", raw.core_dump_filter, 0..=255, INVALID)
@@ -74,7 +87,7 @@ pub(super) fn against_engines(check: &mut Check<'_>, list: &str, config: &Server
     if config.hugepages.disabled && !nvme.is_empty() {
         check.protect(
             "disable_hugepages",
-            726,
+            code::SERVER_CONFIG_HUGEPAGES_DISABLED_WITH_NVME_BDEVS,
             "NVMe controllers need huge pages",
             "remove `disable_hugepages`, or use another class than `nvme`",
         );
@@ -86,7 +99,7 @@ pub(super) fn against_engines(check: &mut Check<'_>, list: &str, config: &Server
             {
                 check.fault(
                     "bdev_exclude",
-                    736,
+                    code::SERVER_CONFIG_BDEV_EXCLUDE_CLASH,
                     format!("{address} is excluded and used by {list}[{}]", engine.index),
                     format!("remove {address} from one of the lists"),
                 );
@@ -153,7 +166,7 @@ fn socket_dir(check: &mut Check<'_>, raw: &RawConfig) -> PathBuf {
     if bytes > longest {
         check.fault(
             "socket_dir",
-            1318,
+            code::CONFIG_SOCKET_DIR_TOO_LONG,
             format!("{bytes} bytes leave no room for socket names, whose paths end at 108 bytes"),
             format!("give a directory of at most {longest} bytes"),
         );
@@ -182,7 +195,7 @@ fn fault_domain(check: &mut Check<'_>, raw: &RawConfig) -> FaultDomainSource {
         (Some(_), Some(_)) => {
             check.fault(
                 "fault_cb",
-                722,
+                code::SERVER_CONFIG_BOTH_FAULT_PATH_AND_CB,
                 "`fault_path` and `fault_cb` both say where the host stands",
                 "keep one of `fault_path` and `fault_cb`",
             );
@@ -200,20 +213,35 @@ fn fault_path(check: &mut Check<'_>, path: &str) -> FaultDomainSource {
     let layers: Vec<&str> = path.strip_prefix('/').unwrap_or_default().split('/').collect();
     let form = "write one or two layers, each after a `/`, such as `/rack1/host2`";
     if layers.iter().any(|layer| layer.trim().is_empty()) {
-        check.fault("fault_path", 717, format!("`{path}` is not a fault path"), form);
+        check.fault(
+            "fault_path",
+            code::SERVER_CONFIG_FAULT_DOMAIN_INVALID,
+            format!("`{path}` is not a fault path"),
+            form,
+        );
     } else if layers.len() > 2 {
-        check.fault("fault_path", 724, format!("`{path}` has {} layers", layers.len()), form);
+        check.fault(
+            "fault_path",
+            code::SERVER_CONFIG_FAULT_DOMAIN_TOO_MANY_LAYERS,
+            format!("`{path}` has {} layers", layers.len()),
+            form,
+        );
     }
     FaultDomainSource::Path(path.to_owned())
 }
 
 fn hugepages(check: &mut Check<'_>, raw: &RawConfig) -> Hugepages {
-    let count = check.number("nr_hugepages", raw.nr_hugepages, 0..=i64::from(i32::MAX), 725);
+    let count = check.number(
+        "nr_hugepages",
+        raw.nr_hugepages,
+        0..=i64::from(i32::MAX),
+        code::SERVER_CONFIG_NR_HUGEPAGES_OUT_OF_RANGE,
+    );
     let disabled = raw.disable_hugepages.unwrap_or(false);
     if disabled && raw.nr_hugepages.is_some_and(|count| count != 0) {
         check.protect(
             "disable_hugepages",
-            737,
+            code::SERVER_CONFIG_HUGEPAGES_DISABLED_WITH_NR_SET,
             "huge pages are disabled and counted",
             "remove one of `disable_hugepages` and `nr_hugepages`",
         );
@@ -229,7 +257,7 @@ fn nvme_host(check: &mut Check<'_>, raw: &RawConfig) -> NvmeHost {
     if raw.enable_hotplug.is_some() && raw.disable_hotplug.is_some() {
         check.fault(
             "enable_hotplug",
-            735,
+            code::SERVER_CONFIG_ENABLE_HOTPLUG_DEPRECATED,
             "`enable_hotplug` and `disable_hotplug` are both given",
             "keep `disable_hotplug`",
         );
@@ -259,7 +287,7 @@ fn control_metadata(check: &mut Check<'_>, raw: &RawConfig) -> Option<ControlMet
         if device.is_some() {
             check.fault(
                 "control_metadata.device",
-                729,
+                code::SERVER_CONFIG_CONTROL_METADATA_NO_PATH,
                 "`device` is given without `path`",
                 "give `control_metadata.path`, where the device is mounted",
             );
@@ -282,7 +310,7 @@ fn device_config_format(check: &mut Check<'_>, raw: &RawConfig) -> DeviceConfigF
     }
     check.protect(
         "nvme_conf_format",
-        1316,
+        code::CONFIG_INI_WITH_REAL_ENGINE,
         "DAOS 2.8 engines read JSON only",
         "remove `nvme_conf_format: ini`, or set `data_plane: emulated`",
     );

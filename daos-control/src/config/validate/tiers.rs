@@ -7,6 +7,7 @@ use super::{bdev, scm};
 use crate::config::defaults::DEFAULT_SCM_HUGEPAGES_DISABLED;
 use crate::config::model::{BdevTier, ScmTier};
 use crate::config::raw::{RawEngine, RawTier, RawTierClass};
+use crate::fault::code;
 
 /// Checked storage of an engine. Meaningless once a fault is recorded.
 pub(super) struct Storage {
@@ -41,7 +42,7 @@ pub(super) fn tiers(check: &mut Check<'_>, entry: &RawEngine, path: &str) -> Sto
         (Some(_), Some(first)) => {
             check.fault(
                 format!("{path}.{first}"),
-                1315,
+                code::CONFIG_MIXED_GENERATIONS,
                 format!(
                     "`{}` and `storage` both describe this engine's storage",
                     flat_keys.join("`, `")
@@ -73,7 +74,7 @@ fn nothing() -> Storage {
 fn no_scm(check: &mut Check<'_>, key: String) {
     check.fault(
         key,
-        216,
+        code::SCM_CONFIG_TIER_MISSING,
         "the engine has no SCM tier",
         "add a tier of class ram or dcpm, or the keys `scm_class` and `scm_mount`",
     );

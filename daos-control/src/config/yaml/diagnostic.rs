@@ -6,7 +6,7 @@ use std::fmt;
 use serde_saphyr::{Error, Localizer, MessageFormatter, UserMessageFormatter};
 
 use super::{Hints, MAX_BYTES, Outline, Position, nearest};
-use crate::Fault;
+use crate::fault::{Fault, code};
 
 /// What kind of fault it is; each has its own number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,11 +28,11 @@ impl Problem {
     #[must_use]
     pub fn code(self) -> i32 {
         match self {
-            Self::Syntax => 1310,
-            Self::Type => 1311,
-            Self::UnknownKey => 1312,
-            Self::DuplicateKey => 1313,
-            Self::Unreadable => 1314,
+            Self::Syntax => code::CONFIG_SYNTAX,
+            Self::Type => code::CONFIG_TYPE,
+            Self::UnknownKey => code::CONFIG_UNKNOWN_KEY,
+            Self::DuplicateKey => code::CONFIG_DUPLICATE_KEY,
+            Self::Unreadable => code::CONFIG_UNREADABLE,
         }
     }
 }

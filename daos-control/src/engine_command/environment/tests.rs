@@ -3,7 +3,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::{Environment, EnvironmentInput, environment, without_proxies};
 use crate::config::EngineConfig;
-use crate::engine_command::testing::config;
+use crate::config::testing::config;
 
 /// An engine with the usual keys and `keys` on top, each line indented by two blanks.
 fn engine(keys: &str) -> EngineConfig {
