@@ -58,27 +58,23 @@ fn settled(
     request: FormatRequest,
 ) -> Option<Verdict> {
     let index = target.index();
-    let path = target.home.superblock();
-    match &seen.files.superblock {
-        SuperblockState::Readable(superblock) if !request.reformat && !is_unsettled(seen) => {
-            return Some(Verdict::AlreadyFormatted(faults::already_formatted(
-                index,
-                target.scm.mount_point(),
-                superblock.uuid,
-            )));
+    let unsettled = is_unsettled(seen);
+    match (&seen.files.superblock, in_use) {
+        (SuperblockState::Readable(superblock), _) if !request.reformat && !unsettled => {
+            let mount = target.scm.mount_point();
+            let fault = faults::already_formatted(index, mount, superblock.uuid);
+            Some(Verdict::AlreadyFormatted(fault))
         }
+        (_, Some(doing)) => Some(Verdict::Refused(faults::running(index, doing))),
         // A superblock that is not the one a marked format ends with proves nothing.
-        SuperblockState::Readable(_) if !request.reformat && in_use.is_none() => {
-            return Some(Verdict::Refused(faults::unknown_state(index)));
+        (SuperblockState::Readable(_), None) if !request.reformat => {
+            Some(Verdict::Refused(faults::unknown_state(index)))
         }
-        // In use comes first: what is wrong with its files is then not ours to judge.
-        _ if in_use.is_some() => {}
-        SuperblockState::Unreadable(error) if !request.reformat => {
-            return Some(Verdict::Refused(error.to_fault(&path)));
+        (SuperblockState::Unreadable(error), None) if !request.reformat => {
+            Some(Verdict::Refused(error.to_fault(&target.home.superblock())))
         }
-        _ => {}
+        _ => None,
     }
-    in_use.map(|doing| Verdict::Refused(faults::running(index, doing)))
 }
 
 /// Whether the journal knows of an operation that did not come to its end.
@@ -111,7 +107,9 @@ impl History {
         } else {
             daos_storage_scm::Intent::Plain
         };
-        let superblock = !matches!(seen.files.superblock, SuperblockState::Missing);
+        // A superblock on disk says nothing about what is at the mount point today.
+        let superblock =
+            !target.home.is_on_disk() && !matches!(seen.files.superblock, SuperblockState::Missing);
         let given_up = mark.is_some_and(|mark| gave_up(mark, target));
         let reformat = intent == daos_storage_scm::Intent::Reformat;
         Self { intent, known_to_be_ours: superblock || (reformat && (was_reset || given_up)) }
@@ -220,3 +218,7 @@ fn keeps_a_whole_engine(
     let bad = devices.iter().find_map(|row| row.refused.as_ref().map(|fault| (row, fault)))?;
     Some(faults::would_not_complete(index, &bad.0.device, bad.1))
 }
+
+#[cfg(test)]
+#[path = "engine_test.rs"]
+mod tests;
