@@ -5,7 +5,7 @@ pub mod client;
 pub mod config;
 #[cfg(feature = "drpc")]
 pub mod drpc;
-#[cfg(feature = "server")]
+#[cfg(feature = "drpc")]
 pub mod durable_file;
 #[cfg(feature = "server")]
 pub mod engine;

@@ -1,0 +1,194 @@
+//! The block devices of the engine's device configuration: opened, claimed, measured and marked as ours.
+//!
+//! A device that holds anything but zeros or our own mark is refused and left as it is.
+
+mod config_file;
+mod mark;
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use rustix::fs::{FlockOperation, OFlags, SeekFrom, flock, seek};
+use rustix::io::Errno;
+use uuid::Uuid;
+
+pub use config_file::Bdev;
+use mark::{MARK_BYTES, Mark};
+
+/// A device smaller than this has no room for anything beside the mark.
+const MIN_DEVICE_BYTES: u64 = 2 * MARK_BYTES as u64;
+
+/// A device in use, claimed as long as the engine lives.
+#[derive(Debug)]
+pub struct Device {
+    /// Its name in the device configuration.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+    _claim: Option<File>,
+}
+
+/// Opens every device of the configuration file for that engine.
+pub fn open_all(config: &Path, engine: Uuid) -> anyhow::Result<Vec<Device>> {
+    let text = std::fs::read_to_string(config)
+        .with_context(|| format!("cannot read device configuration {}", config.display()))?;
+    let bdevs = config_file::parse(&text)
+        .with_context(|| format!("device configuration {}", config.display()))?;
+    bdevs.into_iter().zip(0..).map(|(bdev, position)| open(bdev, position, engine)).collect()
+}
+
+fn open(bdev: Bdev, position: u32, engine: Uuid) -> anyhow::Result<Device> {
+    match bdev {
+        Bdev::Malloc { name, bytes } => Ok(Device { name, bytes, _claim: None }),
+        Bdev::Aio { name, path } => {
+            let (file, bytes) = claim(&path)
+                .with_context(|| format!("block device {name} ({})", path.display()))?;
+            take(&file, &Mark { engine, position })
+                .with_context(|| format!("block device {name} ({})", path.display()))?;
+            Ok(Device { name, bytes, _claim: Some(file) })
+        }
+    }
+}
+
+/// Opens the file or device exclusively and measures it.
+fn claim(path: &PathBuf) -> anyhow::Result<(File, u64)> {
+    // Exclusive means something for block devices only: it fails while the kernel or another process holds it.
+    let is_block =
+        std::fs::metadata(path).context("cannot be found")?.file_type().is_block_device();
+    let exclusive = if is_block { OFlags::EXCL } else { OFlags::empty() };
+    let flags = (exclusive | OFlags::NONBLOCK | OFlags::CLOEXEC).bits() as i32;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(flags)
+        .open(path)
+        .context("cannot be opened; is it in use?")?;
+    let kind = file.metadata()?.file_type();
+    ensure!(kind.is_file() || kind.is_block_device(), "is neither a file nor a block device");
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => bail!("is in use by another engine"),
+        Err(error) => return Err(error).context("cannot be locked"),
+    }
+    let bytes = seek(&file, SeekFrom::End(0)).context("cannot be measured")?;
+    ensure!(
+        bytes >= MIN_DEVICE_BYTES,
+        "has {bytes} bytes, at least {MIN_DEVICE_BYTES} are needed; format it again"
+    );
+    Ok((file, bytes))
+}
+
+/// Marks a blank device as ours, or finds that it is.
+fn take(file: &File, ours: &Mark) -> anyhow::Result<()> {
+    let mut found = [0; MARK_BYTES];
+    file.read_exact_at(&mut found, 0).context("cannot be read")?;
+    if found.iter().all(|&byte| byte == 0) {
+        let bytes = ours.to_bytes();
+        file.write_all_at(&bytes, 0).context("cannot be written")?;
+        file.sync_data().context("does not keep what is written")?;
+        file.read_exact_at(&mut found, 0).context("cannot be read again")?;
+        ensure!(found == bytes, "reads back differently from what was written");
+    }
+    let mark = Mark::read(&found)?;
+    ensure!(mark.engine == ours.engine, "belongs to engine {}; format it first", mark.engine);
+    ensure!(
+        mark.position == ours.position,
+        "was device {} of this engine and is now device {}; restore the order of bdev_list",
+        mark.position,
+        ours.position
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const US: Uuid = Uuid::from_u128(1);
+    const THEM: Uuid = Uuid::from_u128(2);
+
+    struct Bed {
+        root: tempfile::TempDir,
+    }
+
+    impl Bed {
+        fn new() -> Self {
+            let bed = Self { root: tempfile::tempdir().unwrap() };
+            let path = bed.file();
+            fs::write(&path, vec![0; 4 * MARK_BYTES]).unwrap();
+            let aio = format!("[AIO]\n    AIO {} AIO_h_0 4096\n", path.display());
+            fs::write(bed.config(), aio).unwrap();
+            bed
+        }
+
+        fn file(&self) -> PathBuf {
+            self.root.path().join("bdev0")
+        }
+
+        fn config(&self) -> PathBuf {
+            self.root.path().join("daos_nvme.conf")
+        }
+
+        fn open(&self, engine: Uuid) -> Result<Vec<Device>, String> {
+            open_all(&self.config(), engine).map_err(|error| format!("{error:#}"))
+        }
+    }
+
+    #[test]
+    fn a_blank_file_becomes_ours_and_stays_ours() {
+        let bed = Bed::new();
+        let devices = bed.open(US).unwrap();
+        assert_eq!((devices[0].name.as_str(), devices[0].bytes), ("AIO_h_0", 16384));
+        assert!(bed.open(US).unwrap_err().contains("in use by another engine"));
+        drop(devices);
+        let marked = fs::read(bed.file()).unwrap();
+        assert_eq!(&marked[..8], b"DAOSIOBD");
+        bed.open(US).unwrap();
+        assert_eq!(fs::read(bed.file()).unwrap(), marked);
+    }
+
+    #[test]
+    fn a_device_of_another_engine_or_with_other_contents_is_refused_unchanged() {
+        let bed = Bed::new();
+        bed.open(US).unwrap();
+        let marked = fs::read(bed.file()).unwrap();
+        assert!(bed.open(THEM).unwrap_err().contains("belongs to engine"));
+        assert_eq!(fs::read(bed.file()).unwrap(), marked);
+
+        let mut foreign = vec![0; 4 * MARK_BYTES];
+        foreign[1080] = 0x53;
+        fs::write(bed.file(), &foreign).unwrap();
+        assert!(bed.open(US).unwrap_err().contains("neither blank nor"));
+        assert_eq!(fs::read(bed.file()).unwrap(), foreign);
+    }
+
+    #[test]
+    fn what_cannot_be_a_device_is_named() {
+        let bed = Bed::new();
+        fs::write(bed.file(), vec![0; MARK_BYTES]).unwrap();
+        assert!(bed.open(US).unwrap_err().contains("has 4096 bytes"));
+        fs::remove_file(bed.file()).unwrap();
+        let error = bed.open(US).unwrap_err();
+        assert!(error.contains("AIO_h_0") && error.contains("bdev0"), "{error}");
+        fs::create_dir(bed.file()).unwrap();
+        assert!(bed.open(US).is_err());
+        fs::remove_file(bed.config()).unwrap();
+        assert!(bed.open(US).unwrap_err().contains("daos_nvme.conf"));
+    }
+
+    #[test]
+    fn devices_may_not_change_places() {
+        let bed = Bed::new();
+        bed.open(US).unwrap();
+        let other = bed.root.path().join("bdev1");
+        fs::write(&other, vec![0; 4 * MARK_BYTES]).unwrap();
+        let (first, second) = (other.display(), bed.file());
+        let text = format!("[AIO]\n    AIO {first} A_0\n    AIO {} A_1\n", second.display());
+        fs::write(bed.config(), text).unwrap();
+        assert!(bed.open(US).unwrap_err().contains("restore the order"));
+    }
+}
