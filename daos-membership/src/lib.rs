@@ -50,6 +50,8 @@
 mod address;
 mod clock;
 mod command;
+#[cfg(feature = "testing")]
+pub mod conformance;
 pub mod decide;
 mod error;
 mod fault_domain;

@@ -1,0 +1,42 @@
+//! Fault numbers of this crate that DAOS 2.8 has no number for: 1290-1309.
+
+/// The system database is missing or cannot be read.
+pub const STORE_UNREADABLE: i32 = 1290;
+/// The system database is damaged.
+pub const STORE_CORRUPT: i32 = 1291;
+/// The system database belongs to another system.
+pub const STORE_FOREIGN: i32 = 1292;
+/// The system database was written by a newer version.
+pub const STORE_NEWER: i32 = 1293;
+/// Another process has the system database open.
+pub const STORE_IN_USE: i32 = 1294;
+/// A write of the system database failed, so this replica stopped.
+pub const REPLICA_FAILED: i32 = 1295;
+/// This host cannot serve the request now; another one, or a later try, can.
+pub const NOT_SERVED_HERE: i32 = 1296;
+/// A join request lacks something.
+pub const JOIN_INCOMPLETE: i32 = 1297;
+/// A known engine joins with another rank, or a known rank with another engine.
+pub const JOIN_IDENTITY_CHANGED: i32 = 1298;
+/// A known engine joins from another host.
+pub const JOIN_ADDRESS_CHANGED: i32 = 1299;
+/// The rank an engine asks for cannot be given.
+pub const JOIN_RANK_TAKEN: i32 = 1300;
+/// Another member is alive at the fabric URI of a joining engine.
+pub const JOIN_URI_IN_USE: i32 = 1301;
+/// An engine joins with another fabric provider than the system uses.
+pub const JOIN_WRONG_PROVIDER: i32 = 1302;
+/// No such rank or host in the system.
+pub const UNKNOWN_MEMBERS: i32 = 1303;
+/// A list of ranks, hosts or states cannot be used as it is.
+pub const BAD_SELECTION: i32 = 1304;
+/// A system attribute cannot be set or read.
+pub const BAD_ATTRIBUTE: i32 = 1305;
+/// A system property cannot be set or read.
+pub const BAD_PROPERTY: i32 = 1306;
+/// The fabric provider was changed while engines run.
+pub const PROVIDER_CHANGE: i32 = 1307;
+/// A member is in use and cannot be removed, or a report about it makes no sense.
+pub const MEMBER_IN_USE: i32 = 1308;
+/// Whether a change happened is not known.
+pub const OUTCOME_UNKNOWN: i32 = 1309;

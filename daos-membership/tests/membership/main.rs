@@ -1,0 +1,12 @@
+//! Tests of the crate from outside: rules, stores, replicas, the running service, and what survives a kill.
+
+mod decide_join;
+mod decide_other;
+mod errors;
+mod kill;
+mod local;
+mod properties;
+mod service;
+mod states_table;
+mod store_file;
+mod system;
