@@ -6,7 +6,6 @@
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use redb::{
@@ -142,17 +141,12 @@ impl RedbStore {
         if backend.len().map_err(|source| io_error(&path, "open", source))? == 0 {
             return Err(corrupt(&path, "the file is empty"));
         }
-        // The library checks what it reads by assertions in places; damage must not end the server.
-        let opened = catch_unwind(AssertUnwindSafe(|| {
-            let db = builder().create_with_backend(backend).map_err(|e| opening(&path, e))?;
-            let identity = read_identity(&db, &path)?;
-            Ok(Self { db, path: path.clone(), identity })
-        }));
-        let store: Self =
-            opened.unwrap_or_else(|_| Err(corrupt(&path, "its pages contradict each other")))?;
+        let db = builder().create_with_backend(backend).map_err(|error| opening(&path, error))?;
+        let identity = read_identity(&db, &path)?;
+        let store = Self { db, path, identity };
         match expected.filter(|expected| *expected != store.identity.uuid) {
             Some(expected) => {
-                Err(StoreError::Foreign { path, found: store.identity.uuid, expected })
+                Err(StoreError::Foreign { path: store.path, found: store.identity.uuid, expected })
             }
             None => Ok(store),
         }
