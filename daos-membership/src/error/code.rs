@@ -36,7 +36,7 @@ pub const BAD_ATTRIBUTE: i32 = 1305;
 pub const BAD_PROPERTY: i32 = 1306;
 /// The fabric provider was changed while engines run.
 pub const PROVIDER_CHANGE: i32 = 1307;
-/// A member is in use and cannot be removed, or a report about it makes no sense.
+/// A member is up and cannot be removed, or a report about it contradicts itself.
 pub const MEMBER_IN_USE: i32 = 1308;
 /// Whether a change happened is not known.
 pub const OUTCOME_UNKNOWN: i32 = 1309;

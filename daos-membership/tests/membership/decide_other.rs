@@ -7,7 +7,7 @@ use daos_membership::decide::{exclude, liveness, properties, providers, resolve,
 use daos_membership::{
     AdminExcludedRanks, AttributeError, Change, ExcludeAction, Incarnation, Liveness, MemberResult,
     MemberState, MembershipError, NamedHost, OnFailure, PropertyError, Rank, RankSet,
-    ReportOutcome, SelectionError, StateMask, StateUpdate, System, code,
+    ReportOutcome, Selection, SelectionError, StateMask, StateUpdate, System, code,
 };
 use rstest::rstest;
 
@@ -223,8 +223,6 @@ fn two_reports_about_a_rank_are_taken_one_after_the_other() {
     let illegal = ReportOutcome::Illegal { from: MemberState::Errored };
     assert_eq!(outcomes, [ReportOutcome::Recorded, illegal, ReportOutcome::Recorded]);
 }
-
-use daos_membership::Selection;
 
 fn host(name: &str, address: Option<&str>) -> NamedHost {
     let address = address.map(|address| address.parse().unwrap());
