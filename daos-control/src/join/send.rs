@@ -41,7 +41,9 @@ impl Joiner {
                     tracing::warn!("engine {} could not join yet: {refused}", ask.index);
                 }
                 Err(refused) => {
-                    return Err(refused.fault().unwrap_or_else(|| unexplained(ask.index, &refused)));
+                    return Err(refused
+                        .fault()
+                        .unwrap_or_else(|| unexplained(ask.index, &refused)));
                 }
             }
         }

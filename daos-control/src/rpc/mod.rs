@@ -7,3 +7,9 @@ pub mod access;
 pub mod admission;
 pub mod layers;
 pub mod listen;
+
+mod node;
+mod serve;
+
+pub use node::Node;
+pub use serve::Listening;
