@@ -4,8 +4,11 @@
 //! device in between (W9). It can only be had with the identity that the plan showed.
 
 use std::fs::{File, OpenOptions};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::Duration;
 
 use crate::{BlockdevError, DeviceIdentity, content, facts};
 
@@ -28,14 +31,7 @@ impl ExclusiveClaim {
         let path = &expected.path;
         // Looked at before it is opened: opening a tape or a FIFO would have effects.
         expected.require_same(&facts::identify(path)?)?;
-        #[allow(clippy::cast_possible_wrap)] // the flag is bit 7
-        let flags = rustix::fs::OFlags::EXCL.bits() as i32;
-        let device = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags(flags)
-            .open(path)
-            .map_err(|source| BlockdevError::from_io(path, "claim the device", source))?;
+        let device = open_exclusively(path, true)?;
         let claim = Self { device, identity: expected.clone() };
         claim.recheck_identity(expected)?;
         Ok(claim)
@@ -115,6 +111,31 @@ impl ExclusiveClaim {
             let source = std::io::Error::from(error);
             BlockdevError::from_io(&self.identity.path, "drop cached pages", source)
         })
+    }
+}
+
+/// Opens a device with `O_EXCL`.
+///
+/// A claim that was let go lives on for a moment in any child process that was being started meanwhile, until it
+/// executes its program. The kernel tells nobody when that is over, so a refusal is believed only after it has
+/// lasted a tenth of a second.
+pub(crate) fn open_exclusively(path: &Path, write: bool) -> Result<File, BlockdevError> {
+    const TRIES: u32 = 20;
+    const PAUSE: Duration = Duration::from_millis(5);
+    #[allow(clippy::cast_possible_wrap)] // the flag is bit 7
+    let flags = rustix::fs::OFlags::EXCL.bits() as i32;
+    let mut left = TRIES;
+    loop {
+        match OpenOptions::new().read(true).write(write).custom_flags(flags).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy && left > 0 => {
+                left -= 1;
+                std::thread::sleep(PAUSE);
+            }
+            other => {
+                return other
+                    .map_err(|source| BlockdevError::from_io(path, "claim the device", source));
+            }
+        }
     }
 }
 

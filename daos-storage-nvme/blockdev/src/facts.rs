@@ -43,14 +43,10 @@ pub fn identify(path: &Path) -> Result<DeviceIdentity, BlockdevError> {
 pub fn inspect(path: &Path) -> Result<DeviceFacts, BlockdevError> {
     let identity = identify(path)?;
     let sys = SysBlock::of(identity.number)?;
+    let uses = uses::device_uses(&identity, &sys)?;
     let device = content::open_for_reading(path, identity.number)?;
-    Ok(DeviceFacts {
-        read_only: sys.read_only(),
-        dax: sys.dax(),
-        uses: uses::device_uses(&identity, &sys)?,
-        content: content::probe(&device, path)?,
-        identity,
-    })
+    let content = content::probe(&device, path)?;
+    Ok(DeviceFacts { read_only: sys.read_only(), dax: sys.dax(), uses, content, identity })
 }
 
 pub(crate) fn number_of(path: &Path) -> Result<DeviceNumber, BlockdevError> {

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 use serde::{Deserialize, Serialize};
@@ -48,7 +49,7 @@ pub fn holders_of_mount(path: &Path) -> Result<Vec<ProcessRef>, BlockdevError> {
 }
 
 /// Processes, other than this one, that have the block device open. Programs that only ever glance at a new
-/// device (udev, blkid) are not counted.
+/// device (udev, blkid, losetup) are not counted.
 ///
 /// # Errors
 /// `/proc` cannot be read.
@@ -68,13 +69,56 @@ pub fn openers_of_file(path: &Path) -> Result<Vec<ProcessRef>, BlockdevError> {
 }
 
 fn openers(wanted: impl Fn(&Object) -> bool) -> Result<Vec<ProcessRef>, BlockdevError> {
-    let own = std::process::id();
-    let found = processes(|proc_dir| {
-        proc_dir.file_name() != Some(own.to_string().as_ref())
-            && descriptors(proc_dir).any(|object| wanted(&object))
-    })?;
-    const GLANCERS: [&str; 4] = ["systemd-udevd", "(udev-worker)", "udevd", "blkid"];
-    Ok(found.into_iter().filter(|process| !GLANCERS.contains(&process.name.as_str())).collect())
+    const GLANCERS: [&str; 5] = ["systemd-udevd", "(udev-worker)", "udevd", "blkid", "losetup"];
+    let own = OwnProcess::find();
+    let has_it = |proc_dir: &Path| {
+        !own.is_or_is_starting(proc_dir) && descriptors(proc_dir).any(|object| wanted(&object))
+    };
+    let mut found = processes(has_it)?;
+    found.retain(|process| !GLANCERS.contains(&process.name.as_str()));
+    // Others glance too, this crate in other programs among them. Who uses it, keeps it.
+    for _ in 0..3 {
+        if found.is_empty() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+        found.retain(|process| has_it(&PathBuf::from(format!("/proc/{}", process.pid))));
+    }
+    Ok(found)
+}
+
+/// This process, and the children that it is about to start: until they execute their own program they hold
+/// copies of our descriptors, which are no use of anybody's.
+struct OwnProcess {
+    pid: String,
+    program: Option<(DeviceNumber, u64)>,
+}
+
+impl OwnProcess {
+    fn find() -> Self {
+        let pid = std::process::id().to_string();
+        Self { pid, program: program(Path::new("/proc/self")) }
+    }
+
+    fn is_or_is_starting(&self, proc_dir: &Path) -> bool {
+        if proc_dir.file_name() == Some(self.pid.as_ref()) {
+            return true;
+        }
+        let child = parent(proc_dir).is_some_and(|parent| parent == self.pid);
+        child && self.program.is_some() && program(proc_dir) == self.program
+    }
+}
+
+fn program(proc_dir: &Path) -> Option<(DeviceNumber, u64)> {
+    object_at(&proc_dir.join("exe")).ok().map(|object| (object.file_system, object.inode))
+}
+
+/// Parent process id: second field after the name, which may itself hold blanks and brackets.
+fn parent(proc_dir: &Path) -> Option<String> {
+    let stat = fs::read(proc_dir.join("stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_ascii_whitespace().nth(1).map(str::to_owned)
 }
 
 /// What a link below `/proc/<pid>` leads to.

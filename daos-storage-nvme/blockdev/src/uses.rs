@@ -4,7 +4,7 @@
 use std::fmt;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::sysfs::{self, SysBlock};
 use crate::{
-    BlockdevError, DeviceIdentity, DeviceNumber, MountEntry, ProcessRef, facts, holders, mounts,
-    sys,
+    BlockdevError, DeviceIdentity, DeviceNumber, MountEntry, ProcessRef, claim, facts, holders,
+    mounts, sys,
 };
 
 /// What kind of device stands on another one.
@@ -234,14 +234,10 @@ fn exclusive_claim_refused(path: &Path) -> Result<bool, BlockdevError> {
     // Two observers in this process must not take each other for a user of the device.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let flags = rustix::fs::OFlags::EXCL.bits();
-    #[allow(clippy::cast_possible_wrap)] // the flag is bit 7
-    match fs::OpenOptions::new().read(true).custom_flags(flags as i32).open(path) {
+    match claim::open_exclusively(path, false) {
         Ok(_) => Ok(false),
-        Err(error) => match BlockdevError::from_io(path, "claim the device exclusively", error) {
-            BlockdevError::Busy { .. } => Ok(true),
-            other => Err(other),
-        },
+        Err(BlockdevError::Busy { .. }) => Ok(true),
+        Err(other) => Err(other),
     }
 }
 
