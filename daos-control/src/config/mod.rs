@@ -18,6 +18,8 @@ mod defaults;
 #[cfg(feature = "server")]
 mod error;
 #[cfg(feature = "server")]
+mod fault_domain;
+#[cfg(feature = "server")]
 mod host;
 #[cfg(feature = "server")]
 mod load;
@@ -40,6 +42,7 @@ pub use self::{
     command_line::CommandLine,
     defaults::*,
     error::{ConfigError, ConfigFault, Notice},
+    fault_domain::{FaultDomainError, check_fault_path, fault_path},
     host::{HostFacts, HostMemory, HostVerdict, MeminfoError, check_host},
     load::{Loaded, Surroundings, built_in, default_state_dir, load, parse, resolve_path},
     model::*,

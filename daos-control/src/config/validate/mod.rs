@@ -64,6 +64,7 @@ pub fn validate(
     let entries = engine_entries(&mut check, raw);
     config.replicas = replicas::replicas(&mut check, raw, config.port, !entries.entries.is_empty());
     fabric::top_level(&mut check, raw, &entries);
+    presence(&mut check, &entries);
     config.engines = engines(&mut check, raw, &entries);
     across::engines(&mut check, entries.key, &config.engines);
     metadata::roles_and_path(&mut check, entries.key, &config);
@@ -100,13 +101,18 @@ fn engine_entries<'a>(check: &mut Check<'_>, raw: &'a RawConfig) -> Entries<'a> 
     };
     let entries = list.as_deref().unwrap_or_default();
     let written = list.is_some();
+    Entries { key, written, entries }
+}
+
+/// Having no engines is legal when it is said so (R43).
+fn presence(check: &mut Check<'_>, entries: &Entries<'_>) {
+    let Entries { key, written, entries } = *entries;
     let no_engines = "add an engine entry, or write `engines: []` for a server that only scans";
     if !written || (key == "servers" && entries.is_empty()) {
         check.fault(key, code::SERVER_CONFIG_NO_ENGINES, "no engines are configured", no_engines);
     } else if entries.is_empty() {
         check.notice(key, "no engines: the server serves scans and nothing else");
     }
-    Entries { key, written, entries }
 }
 
 fn engines(check: &mut Check<'_>, raw: &RawConfig, entries: &Entries<'_>) -> Vec<EngineConfig> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::check::{Check, INVALID, text};
 use super::{environment, logging};
+use crate::config::check_fault_path;
 use crate::config::defaults::*;
 use crate::config::model::{
     BdevMedia, ControlMetadata, DataPlane, DeviceConfigFormat, EngineRestart, FaultDomainSource,
@@ -210,22 +211,8 @@ fn fault_domain(check: &mut Check<'_>, raw: &RawConfig) -> FaultDomainSource {
 }
 
 fn fault_path(check: &mut Check<'_>, path: &str) -> FaultDomainSource {
-    let layers: Vec<&str> = path.strip_prefix('/').unwrap_or_default().split('/').collect();
-    let form = "write one or two layers, each after a `/`, such as `/rack1/host2`";
-    if layers.iter().any(|layer| layer.trim().is_empty()) {
-        check.fault(
-            "fault_path",
-            code::SERVER_CONFIG_FAULT_DOMAIN_INVALID,
-            format!("`{path}` is not a fault path"),
-            form,
-        );
-    } else if layers.len() > 2 {
-        check.fault(
-            "fault_path",
-            code::SERVER_CONFIG_FAULT_DOMAIN_TOO_MANY_LAYERS,
-            format!("`{path}` has {} layers", layers.len()),
-            form,
-        );
+    if let Err(error) = check_fault_path(path) {
+        check.fault("fault_path", error.code(), error.to_string(), error.resolution());
     }
     FaultDomainSource::Path(path.to_owned())
 }
