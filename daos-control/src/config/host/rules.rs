@@ -168,6 +168,7 @@ fn fabric(check: &mut Check<'_>, config: &ServerConfig, facts: &HostFacts, list:
         if interface.addresses.is_empty() {
             let text = format!("engine {}: interface `{name}` has no IPv4 address", engine.index);
             check.protect(&key, INVALID, text, "give the interface an address");
+            continue;
         }
         let provider = engine.fabric.provider.as_str();
         match domain_of(&facts.network, name, provider) {

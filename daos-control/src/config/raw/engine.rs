@@ -56,8 +56,8 @@ optional_keys! {
         /// Rank wished for, granted unless taken; no effect once formatted. 0 to 4294967294. Default: none.
         #[schemars(range(min = 0, max = 4_294_967_294_u32))]
         rank: i64,
-        /// Targets, service threads that own a share of the storage. At least 1 under `engines`; under
-        /// `servers` 0 or absent means one per core.
+        /// Targets, service threads that own a share of the storage. At least 1 and required under `engines`;
+        /// under `servers` 0 or absent means one per core. Default: none.
         #[schemars(range(min = 0))]
         targets: i64,
         /// Offload threads. Default: 0.
@@ -69,11 +69,11 @@ optional_keys! {
         /// NUMA node the engine is bound to. Default: that of the network interface.
         #[schemars(range(min = 0))]
         pinned_numa_node: i64,
-        /// Taken from the top level; a value here has no effect.
+        /// Taken from the top level; a value here has no effect. Default: none.
         name: String,
-        /// Taken from the top level; a value here has no effect.
+        /// Taken from the top level; a value here has no effect. Default: none.
         socket_dir: String,
-        /// Taken from the top level; a value here has no effect.
+        /// Taken from the top level; a value here has no effect. Default: none.
         modules: String,
         /// Log mask, e.g. `ERR,mgmt=DEBUG`. Default: none, the engine's own.
         log_mask: String,
@@ -102,15 +102,15 @@ optional_keys! {
         disable_srx: bool,
         /// Authentication key of the fabric provider. Default: that of the top level.
         fabric_auth_key: String,
-        /// Storage tiers: one of class `ram` or `dcpm`, then up to three of block devices.
+        /// Storage tiers: one of class `ram` or `dcpm`, then up to three of block devices. Default: none.
         storage: Vec<RawTier>,
-        /// Mount point of the SCM tier; required without `storage`.
+        /// Mount point of the SCM tier; required without `storage`. Default: none.
         scm_mount: String,
-        /// Class of the SCM tier: `ram` or `dcpm`; required without `storage`.
+        /// Class of the SCM tier: `ram` or `dcpm`; required without `storage`. Default: none.
         scm_class: RawScmClass,
-        /// The persistent memory device; exactly one, class `dcpm` only.
+        /// The persistent memory device; exactly one, class `dcpm` only. Default: none.
         scm_list: Vec<String>,
-        /// Size of the RAM tier, GiB, at least 1; class `ram` only.
+        /// Size of the RAM tier, GiB, at least 1; class `ram` only. Default: none.
         #[schemars(range(min = 1))]
         scm_size: i64,
         /// Class of the block devices: `nvme`, `file`, `kdev` or `malloc`. Default: `nvme`.
@@ -120,7 +120,7 @@ optional_keys! {
         /// Number of devices of class `malloc`. Default: 0, none.
         #[schemars(range(min = 0))]
         bdev_number: i64,
-        /// Size of each file or malloc device, GiB, at least 1.
+        /// Size of each file or malloc device, GiB, at least 1. Default: none.
         #[schemars(range(min = 1))]
         bdev_size: i64,
         /// Offload of data moves and checksums. Default: none.

@@ -19,11 +19,11 @@ macro_rules! optional_keys {
         $(#[$meta:meta])*
         pub struct $name:ident { $( $(#[$key_meta:meta])* $key:ident: $type:ty, )* }
     ) => {
-        $(#[$meta])*
         #[derive(
             Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
         )]
         #[serde(deny_unknown_fields)]
+        $(#[$meta])*
         pub struct $name {
             $( $(#[$key_meta])* #[serde(skip_serializing_if = "Option::is_none")] pub $key: Option<$type>, )*
         }
@@ -92,6 +92,7 @@ optional_keys! {
 
 optional_keys! {
     /// Configuration of `daos_server`, the control plane of a storage node.
+    #[schemars(title = "daos_server.yml")]
     pub struct RawConfig {
         /// System this server belongs to: 1 to 15 characters. Default: `daos_server`.
         name: String,
@@ -100,7 +101,7 @@ optional_keys! {
         /// Hosts of the management service, `host` or `host:port`; an odd number, the same list on all hosts.
         /// Default: `localhost` with `port`.
         mgmt_svc_replicas: Vec<String>,
-        /// The seed's name of `mgmt_svc_replicas`; give one of the two.
+        /// Older name of `mgmt_svc_replicas`; give one of the two. Default: none.
         access_points: Vec<String>,
         /// TCP port of the control plane, 1 to 65535. Default: 10001.
         #[schemars(range(min = 1, max = 65535))]
@@ -140,7 +141,7 @@ optional_keys! {
         /// Modules loaded by every engine, separated by commas. Default: the engine's own list.
         modules: String,
         /// Place of this host in the tree of things that fail together, one or two layers such as
-        /// `/rack1/host2`. Excludes `fault_cb`. Default: `/` and the host name.
+        /// `/rack1/host2`. Excludes `fault_cb`. Default: the host name.
         fault_path: String,
         /// Executable that prints the fault path. Excludes `fault_path`. Default: none.
         fault_cb: String,
@@ -212,7 +213,7 @@ optional_keys! {
         engine_auto_restart_min_delay: i64,
         /// Engines of this host. An empty list is legal: the server then only scans. Default: none.
         engines: Vec<RawEngine>,
-        /// The seed's name of `engines`; give one of the two.
+        /// Older name of `engines`, where `targets` may be left out; give one of the two. Default: none.
         servers: Vec<RawEngine>,
     }
 }

@@ -91,23 +91,23 @@ impl From<RawBdevClass> for RawTierClass {
 optional_keys! {
     /// One storage tier of an engine. The first one is the SCM tier.
     pub struct RawTier {
-        /// `ram` or `dcpm` for the first tier; `nvme`, `file`, `kdev` or `malloc` for the others. Required.
+        /// `ram` or `dcpm` for the first tier; `nvme`, `file`, `kdev` or `malloc` for the others; required. Default: none.
         class: RawTierClass,
-        /// Mount point; required for `ram` and `dcpm`.
+        /// Mount point; required for `ram` and `dcpm`. Default: none.
         scm_mount: String,
         /// Size of a `ram` tier, GiB; 0 is computed from the memory of the host. Default: 0.
         #[schemars(range(min = 0))]
         scm_size: i64,
         /// Mount a `ram` tier without huge pages; the same for all engines. Default: true.
         scm_hugepages_disabled: bool,
-        /// The persistent memory device of a `dcpm` tier; exactly one.
+        /// The persistent memory device of a `dcpm` tier; exactly one. Default: none.
         scm_list: Vec<String>,
-        /// PCI addresses, absolute file paths or device nodes.
+        /// PCI addresses, absolute file paths or device nodes; a tier without any is left out. Default: none.
         bdev_list: Vec<String>,
-        /// Number of devices of a `malloc` tier.
+        /// Number of devices of a `malloc` tier. Default: 0.
         #[schemars(range(min = 0))]
         bdev_number: i64,
-        /// Size of each file or malloc device, GiB, at least 1.
+        /// Size of each file or malloc device, GiB, at least 1. Default: none.
         #[schemars(range(min = 1))]
         bdev_size: i64,
         /// PCI buses watched for hot-plug, e.g. `0x80-0x8f`; class `nvme` only. Default: all.

@@ -68,9 +68,12 @@ impl<'a> Check<'a> {
 
     /// The path of an engine's storage key, in whichever generation and tier it is written.
     pub(in crate::config) fn storage_key(&self, engine: &str, key: &str) -> String {
-        let in_tier = (0..4).map(|tier| format!("{engine}.storage[{tier}].{key}"));
-        let flat = format!("{engine}.{key}");
-        in_tier.into_iter().find(|path| self.is_written(path)).unwrap_or(flat)
+        let mut in_tiers = (0..4).map(|tier| format!("{engine}.storage[{tier}].{key}"));
+        if let Some(written) = in_tiers.find(|path| self.is_written(path)) {
+            return written;
+        }
+        let tiered = self.is_written(&format!("{engine}.storage")) && key.starts_with("scm_");
+        if tiered { format!("{engine}.storage[0].{key}") } else { format!("{engine}.{key}") }
     }
 
     /// Records a rule that only protects a real engine: with the emulated data plane it is one notice.
