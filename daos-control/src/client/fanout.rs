@@ -38,12 +38,18 @@ impl<T> HostResults<T> {
         self.failures.is_empty()
     }
 
-    /// The failed hosts by what went wrong.
+    /// The failed hosts by what went wrong: for faults only the description, and without the host's own name, so
+    /// that hosts that failed alike are together (contract 8.5).
     #[must_use]
     pub fn failures_by_text(&self) -> BTreeMap<String, HostSet> {
         let mut groups: BTreeMap<String, HostSet> = BTreeMap::new();
         for (host, error) in &self.failures {
-            groups.entry(error.to_string()).or_default().insert(host.clone());
+            let text = match error.fault() {
+                Some(fault) => fault.description,
+                None => error.to_string(),
+            };
+            let text = text.replace(&format!("host {host}"), "host");
+            groups.entry(text).or_default().insert(host.clone());
         }
         groups
     }
@@ -107,7 +113,7 @@ mod tests {
         let results = each(hosts, |host: HostAddr| async move {
             tokio::time::sleep(Duration::from_secs(if host.host() == "n1" { 9 } else { 1 })).await;
             if host.host() == "n3" {
-                Err(CallError::text("no"))
+                Err(CallError::text("no, host n3"))
             } else {
                 Ok(host.host().to_owned())
             }
@@ -116,7 +122,7 @@ mod tests {
         assert_eq!(start.elapsed(), Duration::from_secs(9));
         let names: Vec<&str> = results.answers.iter().map(|(_, name)| name.as_str()).collect();
         assert_eq!(names, ["n1", "n2", "n4"]);
-        assert_eq!(results.failures_by_text()["no"].to_string(), "n3");
+        assert_eq!(results.failures_by_text()["no, host"].to_string(), "n3");
         assert!(!results.is_complete());
     }
 

@@ -1,0 +1,120 @@
+//! `system query`, `leader-query` and `list-pools`.
+
+use daos_control::client::{
+    Client, ClientError, HostSet, HostState, Selection, StateMask, SystemQuery, SystemStatus,
+};
+use daos_control::wire::{CallError, NotReady};
+
+use super::system_ranks::selection;
+use crate::cli::{LeaderQuery, ListPools, Query};
+use crate::json;
+use crate::outcome::{Failure, Outcome};
+use crate::print;
+use crate::session::Session;
+
+pub async fn members(session: &Session, options: Query) -> Result<Outcome, Failure> {
+    let states = match &options.with_states {
+        Some(names) => names.parse::<StateMask>().map_err(Failure::text)?,
+        None if options.not_ok => StateMask::NOT_OK,
+        None => StateMask::ALL,
+    };
+    let query = SystemQuery { selection: selection(&options.ranks)?, states };
+    let client = session.client()?;
+    match client.system_query(&query).await {
+        Ok(status) => Ok(found(&query, &status, options.verbose)),
+        Err(error) => nobody_yet(session, &client, error).await,
+    }
+}
+
+fn found(query: &SystemQuery, status: &SystemStatus, verbose: bool) -> Outcome {
+    let everybody = query.selection == Selection::All && query.states == StateMask::ALL;
+    let table = !verbose && !status.members.is_empty();
+    let text = match (status.members.is_empty(), verbose) {
+        (true, _) if everybody => NO_MEMBERS.to_owned(),
+        (true, _) => "Query matches no ranks in system\n".to_owned(),
+        (false, true) => print::members_verbose(&status.members),
+        (false, false) => print::members(status),
+    };
+    // The short table has a row of its own for ranks that do not exist.
+    let absent_ranks = if table { Default::default() } else { status.absent_ranks.clone() };
+    Outcome {
+        stdout: text + &print::self_heal_notice(&status.self_heal),
+        stderr: print::absent(&absent_ranks, &status.absent_hosts),
+        response: json::status(status),
+        failure: absence(status),
+    }
+}
+
+const NO_MEMBERS: &str = "No members in system\n";
+
+fn absence(status: &SystemStatus) -> Option<Failure> {
+    let hosts = (!status.absent_hosts.is_empty())
+        .then(|| format!("non-existent hosts {}", status.absent_hosts));
+    let ranks = (!status.absent_ranks.is_empty())
+        .then(|| format!("non-existent ranks {}", status.absent_ranks));
+    let texts: Vec<String> = hosts.into_iter().chain(ranks).collect();
+    (!texts.is_empty()).then(|| Failure::text(texts.join(", ")))
+}
+
+/// A system that is not formatted yet, or has no member yet, is an answer and not a failure (R165).
+async fn nobody_yet(
+    session: &Session,
+    client: &Client,
+    error: ClientError,
+) -> Result<Outcome, Failure> {
+    let Some(CallError::NotReady(state)) = error.call().cloned() else {
+        return Err(error.into());
+    };
+    if !matches!(state, NotReady::Uninitialized | NotReady::RaftUnavailable) {
+        return Err(error.into());
+    }
+    let states = client.host_states().await;
+    let with = |test: fn(&HostState) -> bool| -> HostSet {
+        states
+            .answers
+            .iter()
+            .filter(|(_, state)| test(state))
+            .map(|(host, _)| host.clone())
+            .collect()
+    };
+    let waiting = with(|host| host.engines.iter().any(|engine| engine.waits_for_format()));
+    let ranked = with(|host| host.engines.iter().any(|engine| engine.rank.is_some()));
+    let text = if !waiting.is_empty() {
+        format!("waiting for storage format on {}\n", session.host_names().set(&waiting))
+    } else if state == NotReady::Uninitialized {
+        // Nobody could say more: a stock server, or one whose engine is about to change state.
+        format!("{state}\n")
+    } else if !states.answers.is_empty() && ranked.is_empty() {
+        NO_MEMBERS.to_owned()
+    } else {
+        return Err(error.into());
+    };
+    // The envelope has no word for it: members are simply none.
+    let (stdout, stderr) =
+        if session.as_json() { (String::new(), text) } else { (text, String::new()) };
+    Ok(Outcome { stdout, stderr, response: json::status(&SystemStatus::default()), failure: None })
+}
+
+pub async fn leader(session: &Session, options: LeaderQuery) -> Result<Outcome, Failure> {
+    let leader = session.client()?.leader_query().await?;
+    let down = leader.down.join(", ");
+    let stdout = if options.down_replicas {
+        format!("Unresponsive Replicas: {down}\n")
+    } else {
+        let replicas = leader.replicas.join(", ");
+        let current = &leader.current;
+        format!(
+            "Current Leader: {current}\n   Replica Set: {replicas}\n  Unresponsive Replicas: {down}\n"
+        )
+    };
+    Ok(Outcome { stdout, response: json::leader(&leader), ..Outcome::default() })
+}
+
+pub async fn pools(session: &Session, options: ListPools) -> Result<Outcome, Failure> {
+    let pools = session.client()?.list_pools().await?;
+    Ok(Outcome {
+        stdout: print::pools(&pools, options.verbose),
+        response: json::pools(&pools),
+        ..Outcome::default()
+    })
+}

@@ -1,0 +1,17 @@
+//! Text for people: tables, sizes, groups of equal hosts (contract 8.5). Pure: values in, text out.
+
+mod format;
+mod hosts;
+mod network;
+mod plan;
+mod scan;
+mod system;
+mod table;
+mod units;
+
+pub use format::{format_results, result_text};
+pub use hosts::{HostNames, errors, group_equal};
+pub use network::fabrics;
+pub use plan::{losses, plans};
+pub use scan::{health, storage, storage_verbose};
+pub use system::{absent, members, members_verbose, operations, pairs, pools, self_heal_notice};
