@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use daos_control::Fault;
 use daos_control::client::ClientError;
 use serde_json::Value;
@@ -44,14 +45,20 @@ impl Failure {
     /// Arguments that cannot be.
     pub fn usage(refused: &clap::Error) -> Self {
         let text = refused.to_string();
-        let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned();
+        let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
+        let text = match refused.kind() {
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                format!("a command is missing\n\n{text}")
+            }
+            _ => text.to_owned(),
+        };
         Self { usage: true, ..Self::text(text) }
     }
 
     /// A loss that nobody agreed to.
     pub fn not_confirmed(text: &str) -> Self {
-        let error = ClientError::NotConfirmed;
-        let fault = Fault::new("client", error.code(), text, error.resolution());
+        let remedy = "type yes when asked, or give --yes";
+        let fault = Fault::new("client", ClientError::NotConfirmed.code(), text, remedy);
         Self::text(text).with_remedy_of(Some(fault))
     }
 

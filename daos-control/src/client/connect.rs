@@ -109,12 +109,18 @@ impl Connection {
         sign(request.metadata_mut(), self.component);
         request.set_timeout(left);
         let host = self.host.to_string();
+        let late = || CallError::DeadlineExceeded(format!("host {host} did not answer in time"));
         match tokio::time::timeout_at(self.deadline, method(self.channel, request)).await {
             Ok(Ok(response)) => Ok(response.into_inner()),
-            Ok(Err(status)) => Err(CallError::from_status(&status, &host)),
-            Err(_) => {
-                Err(CallError::DeadlineExceeded(format!("host {host} did not answer in time")))
-            }
+            Ok(Err(status)) => Err(match CallError::from_status(&status, &host) {
+                CallError::Unimplemented(_) => {
+                    CallError::Unimplemented(format!("host {host} does not have this request"))
+                }
+                // The channel cancels a call whose time is over by itself, a moment before this does.
+                CallError::Cancelled(_) if Instant::now() >= self.deadline => late(),
+                error => error,
+            }),
+            Err(_) => Err(late()),
         }
     }
 }

@@ -11,6 +11,8 @@ use tokio::time::{Duration, Instant};
 use super::connect::{Connection, Connector};
 use super::error::ClientError;
 use super::host_list::{HostAddr, HostSet};
+use crate::Fault;
+use crate::fault::code;
 use crate::wire::CallError;
 
 /// Hosts asked at the same time. Below the usual limit of 1024 open files, with room for the rest of the program.
@@ -87,13 +89,32 @@ where
     let mut ended = stream::iter(calls).buffer_unordered(MAX_AT_ONCE);
     while let Some((host, outcome)) = ended.next().await {
         match outcome {
-            Ok(answer) => results.answers.push((host, answer)),
-            Err(error) => results.failures.push((host, ClientError::Call(error))),
+            Ok(answer) => {
+                tracing::debug!(%host, "answered");
+                results.answers.push((host, answer));
+            }
+            Err(error) => {
+                tracing::debug!(%host, %error, "failed");
+                results.failures.push((host, ClientError::Call(with_number(error))));
+            }
         }
     }
     results.answers.sort_by(|(left, _), (right, _)| left.cmp(right));
     results.failures.sort_by(|(left, _), (right, _)| left.cmp(right));
     results
+}
+
+/// A call that ran out of time has the number of a request that did: there are no further tries (contract 1.9).
+fn with_number(error: CallError) -> CallError {
+    match error {
+        CallError::DeadlineExceeded(text) => CallError::Fault(Fault::new(
+            "client",
+            code::CLIENT_RPC_TIMEOUT,
+            text,
+            "check that daos_server on the host is not stuck, and repeat the command",
+        )),
+        other => other,
+    }
 }
 
 #[cfg(test)]

@@ -14,8 +14,7 @@ use super::management::{self, Versioned};
 use super::retry::{Policy, Retry};
 use crate::wire::{CallError, Component, address_system};
 
-/// Time for one request to all hosts, and for one request to the management service with all its tries (contract
-/// 1.9).
+/// Time for one request to all hosts (contract 1.9).
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Makes requests to the servers of one system.
@@ -120,11 +119,61 @@ impl Client {
         let hosts = self.hosts.iter().cloned().collect();
         let start = if self.named { hosts } else { management::first_hosts(hosts) };
         let retry = Retry::new(start, self.port, policy);
-        let limit = self.limit(DEFAULT_TIMEOUT);
+        let limit = self.limit(policy.limit);
         management::ask(request, limit, retry, |host, deadline| {
             let (connector, call) = (self.connector, &call);
             async move { call(connector.open(&host, deadline).await?).await }
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::time::{Duration, Instant};
+
+    use super::Client;
+    use crate::client::{ClientConfig, HostSet, SystemQuery, Transport};
+
+    fn client(hosts: &str) -> Client {
+        let config = ClientConfig { transport: Transport::Insecure, ..ClientConfig::default() };
+        let hosts = HostSet::parse(hosts).unwrap();
+        Client::new(&config).unwrap().with_hosts(hosts).with_timeout(Duration::from_millis(300))
+    }
+
+    /// W36: a host that takes the connection and then says nothing costs the limit, not for ever, and beside it a
+    /// refusing one is told as what it is.
+    #[tokio::test]
+    async fn a_silent_host_costs_its_time_and_no_more() {
+        let silent = TcpListener::bind("127.0.0.2:0").unwrap();
+        let port = silent.local_addr().unwrap().port();
+        let asked = Instant::now();
+        let states = client(&format!("127.0.0.2:{port},127.0.0.3:{port}")).host_states().await;
+        assert!(asked.elapsed() < Duration::from_secs(5));
+        let codes: Vec<i32> = states.failures.iter().map(|(_, error)| error.code()).collect();
+        assert_eq!(codes, [510, 506]);
+        let error =
+            client(&format!("127.0.0.2:{port}")).system_query(&SystemQuery::default()).await;
+        assert_eq!(error.unwrap_err().code(), 510);
+        assert!(asked.elapsed() < Duration::from_secs(5));
+    }
+
+    /// R103: without insecure mode nothing is tried without certificates.
+    #[test]
+    fn secure_mode_needs_certificates() {
+        let missing = "/nonexistent/ca.crt".into();
+        let transport = Transport::Certificates {
+            ca: missing,
+            certificate: "/dev/null".into(),
+            key: "/dev/null".into(),
+        };
+        let config = ClientConfig { transport, ..ClientConfig::default() };
+        assert_eq!(Client::new(&config).unwrap_err().code(), 901);
+        let present = || "/dev/null".into();
+        let transport =
+            Transport::Certificates { ca: present(), certificate: present(), key: present() };
+        let config = ClientConfig { transport, ..config };
+        assert_eq!(Client::new(&config).unwrap_err().code(), 1348);
     }
 }

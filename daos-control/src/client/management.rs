@@ -58,10 +58,12 @@ where
         return Err(ClientError::NoHosts);
     }
     loop {
+        tracing::debug!(request, hosts = retry.hosts().len(), "asking the management service");
         let error = match one_try(retry.hosts(), deadline, &attempt).await {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
+        tracing::debug!(request, %error, "no answer from the management service");
         if Instant::now() >= deadline {
             return Err(timed_out(Some(Box::new(error))));
         }

@@ -32,14 +32,21 @@ pub(crate) enum Reaction {
 pub(crate) struct Policy {
     /// What this kind of request thinks of an error.
     pub reaction: fn(&CallError) -> Reaction,
+    /// Time for the request with all its tries.
+    pub limit: Duration,
 }
 
 impl Policy {
-    /// The common rules only.
-    pub(crate) const COMMON: Self = Self { reaction: |_| Reaction::Common };
+    /// The common rules only, in the time of stock clients.
+    pub(crate) const COMMON: Self =
+        Self { reaction: |_| Reaction::Common, limit: Duration::from_secs(300) };
+
+    /// The common rules, for what a server answers from memory: one that hangs is given up sooner.
+    pub(crate) const LOOK_UP: Self = Self { limit: Duration::from_secs(60), ..Self::COMMON };
 
     /// A query that should say at once what it found: a management service that is not there yet is an answer.
     pub(crate) const ANSWER_AT_ONCE: Self = Self {
+        limit: Self::LOOK_UP.limit,
         reaction: |error| if error.is_not_ready() { Reaction::Fail } else { Reaction::Common },
     };
 }
@@ -172,7 +179,7 @@ mod tests {
     /// Rule a: what the kind of request says comes first.
     #[test]
     fn rule_a_the_requests_own_verdict_wins() {
-        let fail = Policy { reaction: |_| Reaction::Fail };
+        let fail = Policy { reaction: |_| Reaction::Fail, ..Policy::COMMON };
         assert_eq!(after_first(&not_leader("c:1", &[]), fail), None);
         let unavailable = CallError::from(NotReady::RaftUnavailable);
         assert_eq!(after_first(&unavailable, Policy::ANSWER_AT_ONCE), None);
@@ -214,7 +221,7 @@ mod tests {
     /// Rule e comes before rule f: what a host does not have, it will not have.
     #[test]
     fn rule_e_never_repeats_what_is_not_there() {
-        let keen = Policy { reaction: |_| Reaction::Retryable };
+        let keen = Policy { reaction: |_| Reaction::Retryable, ..Policy::COMMON };
         assert_eq!(after_first(&CallError::Unimplemented("x".into()), keen), None);
     }
 
@@ -226,6 +233,7 @@ mod tests {
                 CallError::Der(_) => Reaction::Retryable,
                 _ => Reaction::Common,
             },
+            ..Policy::COMMON
         };
         let mut retry = Retry::new(hosts(&["a", "b"]), 10001, policy);
         retry.after(&not_leader("c", &[]), 0);

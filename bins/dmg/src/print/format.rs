@@ -25,7 +25,7 @@ pub fn format_results(
 
 fn summary(results: &HostResults<FormatReport>, names: HostNames) -> String {
     let rows = results.answers.iter().map(|(host, report)| {
-        let count = |medium| touched(report, medium).count().to_string();
+        let count = |medium| formatted(report, medium).count().to_string();
         (host, [count(Medium::Scm), count(Medium::Nvme)])
     });
     let mut table = Table::new(["Hosts", "SCM Devices", "NVMe Devices"]);
@@ -35,8 +35,11 @@ fn summary(results: &HostResults<FormatReport>, names: HostNames) -> String {
     format!("Format Summary:\n{}", table.text(INDENT))
 }
 
-fn touched(report: &FormatReport, medium: Medium) -> impl Iterator<Item = &DeviceReport> {
-    report.devices.iter().filter(move |device| device.medium == medium && !device.device.is_empty())
+fn formatted(report: &FormatReport, medium: Medium) -> impl Iterator<Item = &DeviceReport> {
+    let done = move |device: &&DeviceReport| {
+        device.medium == medium && device.outcome == DeviceOutcome::Formatted
+    };
+    report.devices.iter().filter(done)
 }
 
 fn devices(results: &HostResults<FormatReport>, names: HostNames) -> String {

@@ -61,7 +61,7 @@ fn engine_text(engine: &EnginePlan) -> String {
                 } else {
                     device.content.clone()
                 },
-                what_happens(device),
+                what_happens(engine, device),
             ]);
         }
         out.push_str(&table.text(INDENT));
@@ -72,10 +72,12 @@ fn engine_text(engine: &EnginePlan) -> String {
     out
 }
 
-fn what_happens(device: &DevicePlan) -> String {
+fn what_happens(engine: &EnginePlan, device: &DevicePlan) -> String {
     match &device.refused {
         Some(fault) => format!("refused: {}", fault.description),
-        None if device.steps.is_empty() => "nothing".to_owned(),
+        None if engine.verdict != EngineVerdict::Format || device.steps.is_empty() => {
+            "nothing".to_owned()
+        }
         None => device.steps.join("; "),
     }
 }

@@ -61,6 +61,7 @@ const ERASE: Policy = Policy {
     reaction: |error: &CallError| {
         if error.is_unavailable() { Reaction::Fail } else { Reaction::Common }
     },
+    ..Policy::COMMON
 };
 
 impl Client {

@@ -1,5 +1,7 @@
 //! Asking the management service what it knows: members, leader, pools.
 
+use std::time::Duration;
+
 use super::Selection;
 use super::member::{Member, StateMask};
 use crate::client::error::ClientError;
@@ -7,7 +9,10 @@ use crate::client::fanout::fan_out;
 use crate::client::host_list::{HostAddr, HostSet};
 use crate::client::rank_set::RankSet;
 use crate::client::retry::Policy;
-use crate::client::{Client, DEFAULT_TIMEOUT, wire};
+use crate::client::{Client, wire};
+
+/// A replica that has not said within this time whether it is up is down.
+const REPLICA_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What to ask about the members.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,7 +81,7 @@ impl Client {
     /// What the service answered or why it could not be reached.
     pub async fn leader_query(&self) -> Result<Leader, ClientError> {
         let mut leader = self
-            .ask_management("LeaderQuery", Policy::COMMON, |connection| {
+            .ask_management("LeaderQuery", Policy::LOOK_UP, |connection| {
                 wire::system::leader(connection, self.system())
             })
             .await?;
@@ -86,7 +91,7 @@ impl Client {
             .filter_map(|text| HostAddr::parse(text).ok())
             .map(|host| host.or_port(self.default_port()))
             .collect();
-        let asked = fan_out(self.connector, replicas, self.limit(DEFAULT_TIMEOUT), |connection| {
+        let asked = fan_out(self.connector, replicas, self.limit(REPLICA_TIMEOUT), |connection| {
             wire::system::leader(connection, self.system())
         });
         leader.down = asked.await.failures.into_iter().map(|(host, _)| host.to_string()).collect();
@@ -98,7 +103,7 @@ impl Client {
     /// # Errors
     /// What the service answered or why it could not be reached.
     pub async fn list_pools(&self) -> Result<Vec<Pool>, ClientError> {
-        self.ask_management("ListPools", Policy::COMMON, |connection| {
+        self.ask_management("ListPools", Policy::LOOK_UP, |connection| {
             wire::system::list_pools(connection, self.system())
         })
         .await

@@ -29,7 +29,7 @@ impl Client {
         &self,
         names: &[String],
     ) -> Result<BTreeMap<String, String>, ClientError> {
-        self.ask_management("SystemGetProp", Policy::COMMON, |connection| {
+        self.ask_management("SystemGetProp", Policy::LOOK_UP, |connection| {
             wire::system::properties(connection, self.system(), names.to_vec())
         })
         .await
@@ -57,7 +57,7 @@ impl Client {
         &self,
         names: &[String],
     ) -> Result<BTreeMap<String, String>, ClientError> {
-        self.ask_management("SystemGetAttr", Policy::COMMON, |connection| {
+        self.ask_management("SystemGetAttr", Policy::LOOK_UP, |connection| {
             wire::system::attributes(connection, self.system(), names.to_vec())
         })
         .await

@@ -1,0 +1,98 @@
+//! Hosts that are dead, silent or something else.
+
+use std::io::Read;
+use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
+
+use daos_proto::{ctl, mgmt};
+
+use crate::fake::Fake;
+use crate::run::Dmg;
+
+/// Nobody listens: what cannot be reached, why, and what to do.
+#[test]
+fn a_dead_host_is_told_with_the_remedy() {
+    let port = {
+        let gone = TcpListener::bind("127.0.0.2:0").unwrap();
+        gone.local_addr().unwrap().port()
+    };
+    Dmg::new(port, "storage scan").run().is("dead_host");
+    Dmg::new(port, "system query").run().is("dead_service");
+    Dmg::new(port, "system query -j").run().is("dead_service_json");
+}
+
+/// W36: a dead replica beside a live one changes nothing for a query.
+#[test]
+fn a_dead_replica_does_not_stop_a_query() {
+    let member = mgmt::SystemMember { state: "joined".into(), ..Default::default() };
+    let answer = mgmt::SystemQueryResp { members: vec![member], ..Default::default() };
+    let live = Fake::on("127.0.0.2").answers("/mgmt.MgmtSvc/SystemQuery", answer);
+    let run = Dmg::new(live.port(), "system query -l 127.0.0.[2-4]").run();
+    assert_eq!((run.status(), run.stderr().as_str()), (0, ""));
+    assert!(run.stdout().contains("Joined"));
+}
+
+/// R101: the host file counts, not the list; `-f` and `-l` may stand anywhere.
+#[test]
+fn the_host_file_takes_precedence() {
+    const SCAN: &str = "/ctl.CtlSvc/StorageScan";
+    let answer = ctl::StorageScanResp {
+        nvme: Some(ctl::ScanNvmeResp::default()),
+        scm: Some(ctl::ScanScmResp::default()),
+        sys_mem_info: None,
+    };
+    let server = Fake::on("127.0.0.3").answers(SCAN, answer);
+    let dmg = Dmg::new(server.port(), "-l 127.0.0.9 storage scan");
+    let file = dmg.home().join("hosts");
+    std::fs::write(&file, "127.0.0.3 # the one\n").unwrap();
+    let run = dmg.arg("-f").arg(&file).run();
+    assert_eq!((run.status(), run.stderr().as_str()), (0, ""));
+    assert_eq!(server.calls(SCAN).len(), 1);
+}
+
+/// A peer that speaks something else is a closed connection, not a riddle.
+#[test]
+fn a_peer_that_speaks_something_else_is_told() {
+    let listener = TcpListener::bind("127.0.0.2:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let peer = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut greeting = [0; 16];
+        stream.read_exact(&mut greeting).unwrap();
+        drop(stream);
+    });
+    let run = Dmg::new(port, "storage scan").run();
+    peer.join().unwrap();
+    assert_eq!(run.status(), 1);
+    assert!(run.stderr().contains("host closed the connection"), "{}", run.stderr());
+    assert!(run.stderr().contains("code = 507"), "{}", run.stderr());
+}
+
+/// Interrupting ends it at once, also while a host is silent.
+#[test]
+fn an_interrupt_ends_it_at_once() {
+    let silent = TcpListener::bind("127.0.0.2:0").unwrap();
+    let mut dmg = Dmg::new(silent.local_addr().unwrap().port(), "system query");
+    let mut child = dmg.command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    // The request is under way as soon as it connects.
+    let (mut stream, _) = silent.accept().unwrap();
+    stream.read_exact(&mut [0; 8]).unwrap();
+    let id = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(2));
+}
+
+/// R34: proxies are never used, with or without the option.
+#[test]
+fn proxies_are_not_used() {
+    let answer = mgmt::SystemQueryResp::default();
+    let server = Fake::on("127.0.0.2").answers("/mgmt.MgmtSvc/SystemQuery", answer);
+    for line in ["system query", "system query --allow-proxy"] {
+        let dmg = Dmg::new(server.port(), line)
+            .env("http_proxy", "http://127.0.0.1:1")
+            .env("ALL_PROXY", "http://127.0.0.1:1");
+        let run = dmg.run();
+        assert_eq!((run.status(), run.stdout().as_str()), (0, "No members in system\n"));
+    }
+}

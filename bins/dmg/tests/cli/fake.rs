@@ -1,0 +1,219 @@
+//! A server that says what a test tells it to, over real gRPC on a loopback address. It stands in for stock servers and
+//! for answers that a healthy server never gives; what dmg does against a real server is tested where servers are.
+
+use std::collections::{HashMap, VecDeque};
+use std::convert::Infallible;
+use std::net::{SocketAddr, TcpListener};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use daos_control::wire::CallError;
+use prost::Message;
+use prost::bytes::{Buf, BufMut, Bytes};
+use tokio::sync::oneshot;
+use tonic::body::Body;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::metadata::MetadataMap;
+use tonic::server::{Grpc, NamedService, UnaryService};
+use tonic::{Request, Response, Status};
+
+/// A call as it arrived.
+pub struct Call {
+    pub path: String,
+    pub headers: MetadataMap,
+    message: Bytes,
+}
+
+impl Call {
+    pub fn message<M: Message + Default>(&self) -> M {
+        M::decode(self.message.clone()).unwrap()
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).unwrap().to_str().unwrap()
+    }
+}
+
+type Answer = Result<Bytes, Status>;
+
+#[derive(Default)]
+struct Script {
+    answers: HashMap<String, VecDeque<Answer>>,
+    calls: Vec<Call>,
+}
+
+/// The server. Methods that were not scripted answer `Unimplemented`, as servers do that lack them.
+pub struct Fake {
+    address: SocketAddr,
+    script: Arc<Mutex<Script>>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Fake {
+    /// On a free port of a loopback address, e.g. `127.0.0.2`.
+    pub fn on(ip: &str) -> Self {
+        Self::at(&format!("{ip}:0"))
+    }
+
+    /// On a given address.
+    pub fn at(address: &str) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let script = Arc::new(Mutex::new(Script::default()));
+        let (stop, stopped) = oneshot::channel();
+        let serving = script.clone();
+        let thread = std::thread::spawn(move || serve(listener, serving, stopped));
+        Self { address, script, stop: Some(stop), thread: Some(thread) }
+    }
+
+    pub fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// The next answer of a method; the last one is given for ever.
+    pub fn answers(self, path: &str, message: impl Message) -> Self {
+        self.script(path, Ok(message.encode_to_vec().into()))
+    }
+
+    pub fn refuses(self, path: &str, error: impl Into<CallError>) -> Self {
+        self.script(path, Err(error.into().to_status()))
+    }
+
+    fn script(self, path: &str, answer: Answer) -> Self {
+        self.script.lock().unwrap().answers.entry(path.to_owned()).or_default().push_back(answer);
+        self
+    }
+
+    /// What arrived at a method.
+    pub fn calls(&self, path: &str) -> Vec<Call> {
+        let mut script = self.script.lock().unwrap();
+        let (found, others) =
+            std::mem::take(&mut script.calls).into_iter().partition(|c| c.path == path);
+        script.calls = others;
+        found
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+fn serve(listener: TcpListener, script: Arc<Mutex<Script>>, stopped: oneshot::Receiver<()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async move {
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
+        let stop = async move {
+            let _ = stopped.await;
+        };
+        tonic::transport::Server::builder()
+            .add_service(Scripted::<0>(script.clone()))
+            .add_service(Scripted::<1>(script.clone()))
+            .add_service(Scripted::<2>(script.clone()))
+            .add_service(Scripted::<3>(script))
+            .serve_with_incoming_shutdown(incoming, stop)
+            .await
+            .unwrap();
+    });
+}
+
+/// The service of one name; all of them read one script.
+#[derive(Clone)]
+struct Scripted<const N: usize>(Arc<Mutex<Script>>);
+
+macro_rules! named {
+    ($($number:literal $name:literal)*) => {
+        $(impl NamedService for Scripted<$number> { const NAME: &'static str = $name; })*
+    };
+}
+named! { 0 "ctl.CtlSvc" 1 "mgmt.MgmtSvc" 2 "daosx.v1.Storage" 3 "daosx.v1.Host" }
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+impl<const N: usize> tower::Service<http::Request<Body>> for Scripted<N> {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Boxed<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let path = request.uri().path().to_owned();
+        let method = Method { path, script: self.0.clone() };
+        Box::pin(async move { Ok(Grpc::new(Raw).unary(method, request).await) })
+    }
+}
+
+struct Method {
+    path: String,
+    script: Arc<Mutex<Script>>,
+}
+
+impl UnaryService<Bytes> for Method {
+    type Response = Bytes;
+    type Future = Boxed<Result<Response<Bytes>, Status>>;
+
+    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
+        let mut script = self.script.lock().unwrap();
+        let (headers, _, message) = request.into_parts();
+        script.calls.push(Call { path: self.path.clone(), headers, message });
+        let answer = match script.answers.get_mut(&self.path) {
+            None => Err(Status::unimplemented("")),
+            Some(answers) if answers.len() > 1 => answers.pop_front().unwrap(),
+            Some(answers) => answers[0].clone(),
+        };
+        Box::pin(async move { answer.map(Response::new) })
+    }
+}
+
+/// Messages as bytes.
+#[derive(Clone, Default)]
+struct Raw;
+
+impl Codec for Raw {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(item);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
+    }
+}

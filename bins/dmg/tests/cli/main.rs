@@ -1,0 +1,8 @@
+//! What an administrator sees: the real `dmg` against a scripted server, compared with the files in `tests/output`.
+
+mod arguments;
+mod connections;
+mod fake;
+mod run;
+mod storage;
+mod system;
