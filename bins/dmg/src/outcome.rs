@@ -31,7 +31,7 @@ pub struct Outcome {
 #[derive(Debug)]
 pub struct Failure {
     text: String,
-    fault: Option<Fault>,
+    fault: Option<Box<Fault>>,
     status: i32,
     /// Usage errors are shown as they are, without the command's name.
     usage: bool,
@@ -64,20 +64,20 @@ impl Failure {
 
     /// Prints the remedy of a fault with it.
     pub fn with_remedy_of(mut self, fault: Option<Fault>) -> Self {
-        self.fault = fault;
+        self.fault = fault.map(Box::new);
         self
     }
 
     /// A typed fault that is the whole reason.
     pub fn fault(fault: Fault) -> Self {
-        Self { text: fault.to_string(), fault: Some(fault), status: MISC_STATUS, usage: false }
+        Self::text(fault.to_string()).with_remedy_of(Some(fault))
     }
 }
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let status = error.status().map_or(MISC_STATUS, |status| status.value());
-        Self { text: chain(&error), fault: error.fault(), status, usage: false }
+        Self { status, ..Self::text(chain(&error)) }.with_remedy_of(error.fault())
     }
 }
 
@@ -126,7 +126,7 @@ impl Outcome {
             return ExitCode::SUCCESS;
         };
         let _ = writeln!(stderr, "dmg: {}", failure.text);
-        if let Some(fault) = failure.fault.filter(Fault::has_resolution) {
+        if let Some(fault) = failure.fault.filter(|fault| fault.has_resolution()) {
             let _ = writeln!(stderr, "dmg: {}", fault.resolution_line());
         }
         ExitCode::FAILURE

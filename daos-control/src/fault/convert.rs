@@ -25,6 +25,7 @@ impl Fault {
     }
 }
 
+#[cfg(feature = "server")]
 macro_rules! leaf_errors {
     ($($error:path),* $(,)?) => {
         $(

@@ -9,6 +9,9 @@ use super::table::{Table, banner};
 
 const INDENT: usize = 4;
 
+/// The interfaces of each provider, with their preference.
+type Providers<'a> = BTreeMap<&'a str, Vec<(u32, &'a str)>>;
+
 /// Providers and interfaces of each NUMA node, for each group of equal hosts.
 pub fn fabrics(results: &HostResults<HostFabric>, names: HostNames) -> String {
     let blocks = results.answers.iter().map(|(host, fabric)| (host, block(fabric)));
@@ -20,7 +23,7 @@ pub fn fabrics(results: &HostResults<HostFabric>, names: HostNames) -> String {
 }
 
 fn block(fabric: &HostFabric) -> String {
-    let mut nodes: BTreeMap<u32, BTreeMap<&str, Vec<(u32, &str)>>> = BTreeMap::new();
+    let mut nodes: BTreeMap<u32, Providers<'_>> = BTreeMap::new();
     for interface in &fabric.interfaces {
         let providers = nodes.entry(interface.numa_node).or_default();
         let devices = providers.entry(&interface.provider).or_default();

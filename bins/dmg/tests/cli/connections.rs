@@ -1,9 +1,10 @@
 //! Hosts that are dead, silent or something else.
 
 use std::io::Read;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use daos_proto::{ctl, mgmt};
 
@@ -13,13 +14,19 @@ use crate::run::Dmg;
 /// Nobody listens: what cannot be reached, why, and what to do.
 #[test]
 fn a_dead_host_is_told_with_the_remedy() {
-    let port = {
-        let gone = TcpListener::bind("127.0.0.2:0").unwrap();
-        gone.local_addr().unwrap().port()
-    };
+    let (_reserved, port) = port_without_listener();
     Dmg::new(port, "storage scan").run().is("dead_host");
     Dmg::new(port, "system query").run().is("dead_service");
     Dmg::new(port, "system query -j").run().is("dead_service_json");
+}
+
+/// A port that refuses connections and that nobody else gets meanwhile: bound, but not listened on.
+fn port_without_listener() -> (rustix::fd::OwnedFd, u16) {
+    use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
+    let reserved = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&reserved, &"127.0.0.2:0".parse::<SocketAddr>().unwrap()).unwrap();
+    let address = SocketAddr::try_from(getsockname(&reserved).unwrap()).unwrap();
+    (reserved, address.port())
 }
 
 /// W36: a dead replica beside a live one changes nothing for a query.
@@ -55,15 +62,21 @@ fn the_host_file_takes_precedence() {
 #[test]
 fn a_peer_that_speaks_something_else_is_told() {
     let listener = TcpListener::bind("127.0.0.2:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let peer = std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut greeting = [0; 16];
-        stream.read_exact(&mut greeting).unwrap();
-        drop(stream);
+    let address = listener.local_addr().unwrap();
+    let done = AtomicBool::new(false);
+    let run = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // Every connection is closed as soon as it says something.
+            while !done.load(Ordering::Acquire) {
+                let (mut stream, _) = listener.accept().unwrap();
+                let _ = stream.read(&mut [0; 16]);
+            }
+        });
+        let run = Dmg::new(address.port(), "storage scan").run();
+        done.store(true, Ordering::Release);
+        drop(TcpStream::connect(address).unwrap());
+        run
     });
-    let run = Dmg::new(port, "storage scan").run();
-    peer.join().unwrap();
     assert_eq!(run.status(), 1);
     assert!(run.stderr().contains("host closed the connection"), "{}", run.stderr());
     assert!(run.stderr().contains("code = 507"), "{}", run.stderr());

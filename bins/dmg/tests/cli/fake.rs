@@ -54,12 +54,21 @@ pub struct Fake {
 impl Fake {
     /// On a free port of a loopback address, e.g. `127.0.0.2`.
     pub fn on(ip: &str) -> Self {
-        Self::at(&format!("{ip}:0"))
+        Self::over(TcpListener::bind((ip, 0)).unwrap())
     }
 
-    /// On a given address.
-    pub fn at(address: &str) -> Self {
-        let listener = TcpListener::bind(address).unwrap();
+    /// Two servers on 127.0.0.2 and 127.0.0.3 with one port, as hosts of one system have.
+    pub fn siblings() -> (Self, Self) {
+        loop {
+            let first = TcpListener::bind("127.0.0.2:0").unwrap();
+            let port = first.local_addr().unwrap().port();
+            if let Ok(second) = TcpListener::bind(("127.0.0.3", port)) {
+                return (Self::over(first), Self::over(second));
+            }
+        }
+    }
+
+    fn over(listener: TcpListener) -> Self {
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let script = Arc::new(Mutex::new(Script::default()));

@@ -53,12 +53,11 @@ fn scanned(serial: &str) -> ctl::StorageScanResp {
 /// R104, W33: two equal hosts are one row; the dead one is told and makes the exit status 1.
 #[test]
 fn equal_hosts_are_grouped_and_a_dead_one_is_told() {
-    let first = Fake::on("127.0.0.2").answers(SCAN, scanned("a"));
-    let second = Fake::at(&format!("127.0.0.3:{}", first.port())).answers(SCAN, scanned("b"));
+    let (first, second) = Fake::siblings();
+    let (first, second) = (first.answers(SCAN, scanned("a")), second.answers(SCAN, scanned("b")));
     let dmg = |line: &str| Dmg::new(first.port(), line).run();
     dmg("storage scan -l 127.0.0.[2-4]").is("storage_scan_partial");
     dmg("-l 127.0.0.[2-3] storage scan").is("storage_scan_grouped");
-    dmg("sto scan -j -l 127.0.0.[2-4]").stdout();
     let json = dmg("sto scan -j -l 127.0.0.[2-4]").json();
     let group =
         json["response"]["HostStorage"].as_object().unwrap().values().next().unwrap().clone();

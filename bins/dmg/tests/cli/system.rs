@@ -348,8 +348,8 @@ fn log_masks_that_are_left_out_are_reset() {
     const MASKS: &str = "/ctl.CtlSvc/SetEngineLogMasks";
     let fine = ctl::SetLogMasksResp { status: 0, errors: vec![String::new()] };
     let bad = ctl::SetLogMasksResp { status: 0, errors: vec!["engine 0: unknown facility".into()] };
-    let first = Fake::on("127.0.0.2").answers(MASKS, fine);
-    let second = Fake::at(&format!("127.0.0.3:{}", first.port())).answers(MASKS, bad);
+    let (first, second) = Fake::siblings();
+    let (first, second) = (first.answers(MASKS, fine), second.answers(MASKS, bad));
     let run = Dmg::new(first.port(), "server set-logmasks -m ERR -d MGMT -l 127.0.0.[2-3]").run();
     run.is("set_logmasks");
     let request: ctl::SetLogMasksReq = second.calls(MASKS)[0].message();
