@@ -12,6 +12,7 @@ const JOIN: Policy = Policy {
     reaction: |error| {
         if is_passing(error) { Reaction::Retryable } else { Reaction::Common }
     },
+    limit: Duration::from_secs(3600),
 };
 
 impl Client {
