@@ -16,6 +16,17 @@ use crate::model::{FileContent, FileFacts, FileKind, FileState, ParentState};
 const LOOK_AT: u64 = 1 << 30;
 
 pub(super) fn observe(path: &Path) -> Result<FileState, BdevError> {
+    let state = observe_without_uses(path)?;
+    let FileState::Present(facts) = state else { return Ok(state) };
+    let uses = match facts.kind {
+        FileKind::Regular => daos_blockdev::file_uses(path)?,
+        _ => Vec::new(),
+    };
+    Ok(FileState::Present(FileFacts { uses, ..facts }))
+}
+
+/// For reading back what was just made: asking every process whether it has the file open takes a while.
+pub(super) fn observe_without_uses(path: &Path) -> Result<FileState, BdevError> {
     let name = path.display().to_string();
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
@@ -36,11 +47,10 @@ pub(super) fn observe(path: &Path) -> Result<FileState, BdevError> {
             FileContent::NotLookedAt,
         )));
     }
-    let uses = daos_blockdev::file_uses(path)?;
     let file = open(path, false).map_err(|e| BdevError::from_io(&name, "open the file", e))?;
     let opened = file.metadata().map_err(|e| BdevError::from_io(&name, "look at the file", e))?;
     let content = content(&file, path)?;
-    Ok(FileState::Present(facts(kind_of(opened.file_type()), &opened, uses, content)))
+    Ok(FileState::Present(facts(kind_of(opened.file_type()), &opened, Vec::new(), content)))
 }
 
 /// Opens without following a link or waiting for a FIFO.
