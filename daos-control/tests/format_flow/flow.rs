@@ -172,8 +172,9 @@ async fn engine_is_formatted_again_while_the_other_runs() {
 #[derive(Debug)]
 struct EngineZeroRuns;
 
+#[async_trait::async_trait]
 impl daos_control::format::StorageUse for EngineZeroRuns {
-    fn try_hold(&self, index: u32) -> Result<daos_control::format::StorageHold, String> {
+    async fn hold(&self, index: u32) -> Result<daos_control::format::StorageHold, String> {
         if index == 0 { Err("running".into()) } else { Ok(Box::new(())) }
     }
 }
