@@ -32,6 +32,8 @@ pub mod start_table;
 pub mod superblock;
 #[cfg(feature = "server")]
 pub mod supervisor;
+#[cfg(feature = "server")]
+pub mod system_ops;
 #[cfg(feature = "testing")]
 pub mod testing;
 #[cfg(feature = "client")]

@@ -61,7 +61,7 @@ fn scan(dir: &Path, used: &mut BTreeSet<(i32, String)>) {
     }
 }
 
-/// Numbers in the bodies of `fn code` and in the second place of `Fault::new(`.
+/// Numbers in the bodies of `fn code`, in the second place of `Fault::new(`, and in `i32` constants from 1200 on.
 fn codes_in(text: &str) -> Vec<i32> {
     let text = text.split("#[cfg(test)]").next().unwrap_or_default();
     let mut codes = Vec::new();
@@ -69,6 +69,10 @@ fn codes_in(text: &str) -> Vec<i32> {
         for body in text.split(head).skip(1) {
             codes.extend(integers(balanced(body)));
         }
+    }
+    for value in text.split(": i32 = ").skip(1) {
+        let number = value.split(';').next().and_then(|value| value.parse::<i32>().ok());
+        codes.extend(number.filter(|number| *number >= 1200));
     }
     for arguments in text.split("Fault::new(").skip(1) {
         let second = arguments.split(',').nth(1).unwrap_or_default();
@@ -115,6 +119,6 @@ fn integers(body: &str) -> Vec<i32> {
 #[test]
 fn the_scan_sees_match_arms_blocks_and_literals() {
     let text = "fn code(&self) -> i32 { match self { A => 7, B { .. } => { 8 } C => x.code(), } } \
-                fn code(&self) -> i32 { 9 } Fault::new(\"a\", 10, \"b, 11\", 12)";
-    assert_eq!(codes_in(text), vec![7, 8, 9, 10]);
+                fn code(&self) -> i32 { 9 } Fault::new(\"a\", 10, \"b, 11\", 12) const A: i32 = 1300; const B: i32 = 13;";
+    assert_eq!(codes_in(text), vec![7, 8, 9, 1300, 10]);
 }

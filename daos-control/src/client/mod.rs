@@ -28,7 +28,7 @@
 //! to the management service find the leader themselves and are tried again by the rules of stock clients.
 
 mod config;
-mod connect;
+pub(crate) mod connect;
 mod error;
 mod fanout;
 mod host_list;

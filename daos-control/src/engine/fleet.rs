@@ -148,15 +148,19 @@ impl Engines {
         .await
     }
 
-    /// Sets the log masks of every running engine; one error text for each that refused.
-    pub async fn set_log_masks(&self, masks: &LogMasks) -> Vec<String> {
+    /// Sets the log masks of every running engine, for each what `masks_of` says for its index; one error text for
+    /// each that refused.
+    pub async fn set_log_masks(&self, masks_of: impl Fn(u32) -> LogMasks) -> Vec<String> {
         let running = self
             .slots
             .iter()
             .filter(|slot| matches!(slot.status.borrow().state, EngineState::Running { .. }));
-        let answers = join_all(running.map(|slot| async {
-            let refused = self.supervisor.set_log_masks(slot.index, masks).await.err()?;
-            Some(format!("engine {}: {refused}", slot.index))
+        let answers = join_all(running.map(|slot| {
+            let masks = masks_of(slot.index);
+            async move {
+                let refused = self.supervisor.set_log_masks(slot.index, &masks).await.err()?;
+                Some(format!("engine {}: {refused}", slot.index))
+            }
         }));
         answers.await.into_iter().flatten().collect()
     }

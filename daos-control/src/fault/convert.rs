@@ -45,7 +45,10 @@ macro_rules! leaf_errors {
 
 #[cfg(feature = "server")]
 leaf_errors! {
+    daos_membership::FaultDomainError,
+    daos_membership::JoinRefused,
     daos_membership::MembershipError,
+    daos_membership::SelectionError,
     daos_membership::StoreError,
     daos_storage_nvme::BdevError,
     daos_storage_nvme::blockdev::BlockdevError,

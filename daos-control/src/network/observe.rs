@@ -10,7 +10,7 @@ use super::error::NetworkError;
 use super::sys;
 
 /// Kind of link, by the kernel's ARPHRD number (contract 2.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NetDevClass(
     /// The number.
     pub u32,

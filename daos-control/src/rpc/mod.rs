@@ -3,13 +3,23 @@
 //! A handler is a few lines: admit the caller, turn the request into domain values (`wire`), call one use-case,
 //! turn its answer back. Rules live in the use-cases, forms in `wire`, who may call in `access` and `admission`.
 
+mod absent;
 pub mod access;
 pub mod admission;
+mod attach;
+mod ctl;
+mod gate;
 pub mod layers;
 pub mod listen;
-
+mod log_masks;
+mod mgmt;
 mod node;
+mod ours;
+mod routes;
 mod serve;
 
+pub use attach::AttachHints;
+pub use log_masks::LogSettings;
 pub use node::Node;
+pub use routes::routes;
 pub use serve::Listening;

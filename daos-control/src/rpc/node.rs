@@ -5,12 +5,12 @@ use std::sync::Arc;
 use daos_storage_nvme::BdevProvider;
 use daos_storage_scm::ScmProvider;
 
-use crate::client::Client;
 use crate::config::ServerConfig;
 use crate::engine::Engines;
 use crate::format::FormatService;
 use crate::management::{Management, ManagementKeeper};
 use crate::network::Network;
+use crate::system_ops::SystemOps;
 
 /// Everything a handler may call; cheap to clone.
 #[derive(Debug, Clone)]
@@ -31,6 +31,6 @@ pub struct Node {
     pub management: Management,
     /// Its life: for erase.
     pub keeper: Arc<ManagementKeeper>,
-    /// A client in the name of a server, for other hosts.
-    pub client: Client,
+    /// Operations on the ranks of the system; drained when the server ends.
+    pub operations: SystemOps,
 }

@@ -2,6 +2,8 @@
 //!
 //! The edges (`rpc`, `client`, `system_ops::peer`) call it; use-cases never see a generated type. Must not decide.
 
+#[cfg(feature = "server")]
+pub mod from_proto;
 mod identity;
 mod status;
 #[cfg(feature = "server")]

@@ -119,6 +119,28 @@ impl From<Der> for CallError {
     }
 }
 
+#[cfg(feature = "server")]
+impl From<daos_membership::MembershipError> for CallError {
+    fn from(error: daos_membership::MembershipError) -> Self {
+        use daos_membership::MembershipError as E;
+        let listed = |replicas: &[daos_membership::ControlAddress]| {
+            replicas.iter().map(ToString::to_string).collect()
+        };
+        match &error {
+            E::NotReplica { replicas } => Self::NotReplica { replicas: listed(replicas) },
+            E::NotLeader { hint, replicas } => Self::NotLeader {
+                hint: hint.map(|leader| leader.to_string()).unwrap_or_default(),
+                replicas: listed(replicas),
+            },
+            E::Uninitialized => Self::NotReady(NotReady::Uninitialized),
+            E::Unavailable => Self::NotReady(NotReady::RaftUnavailable),
+            E::SteppingUp => Self::NotReady(NotReady::SteppingUp),
+            E::EmptyGroupMap => Self::NotReady(NotReady::EmptyGroupMap),
+            other => Self::Fault(Fault::from(other)),
+        }
+    }
+}
+
 impl From<NotReady> for CallError {
     fn from(state: NotReady) -> Self {
         Self::NotReady(state)

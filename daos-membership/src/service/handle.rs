@@ -214,6 +214,14 @@ impl MembershipHandle {
         Ok(self.read(|system| resolve::usable(system, selection, excluded))?)
     }
 
+    /// The ranks of a selection of which nothing may be absent.
+    ///
+    /// # Errors
+    /// When a chosen rank or host does not exist.
+    pub fn existing(&self, selection: &Selection) -> Result<RankSet, MembershipError> {
+        Ok(self.read(|system| resolve::existing(system, selection))?)
+    }
+
     /// Version of the state applied here.
     #[must_use]
     pub fn data_version(&self) -> u64 {

@@ -1,9 +1,19 @@
-//! Domain values to wire messages, one file per area. Free functions that cannot fail and decide nothing.
+//! Domain values to wire messages, one file per area. Free functions that decide nothing.
 
+mod attach;
 mod format;
+mod members;
 mod network;
+mod ours;
+mod scan;
 mod state;
 
+pub use attach::attach_response;
 pub use format::format_response;
+pub use members::{
+    exclude_response, query_response, rank_result, ranks_response, start_response, stop_response,
+};
 pub use network::network_scan;
+pub use ours::{apply_response, engine_state, fault, plan_response};
+pub use scan::storage_scan;
 pub use state::{failed, succeeded};

@@ -1,0 +1,77 @@
+//! All services of a node, put together from its parts (R1, contract 1.1).
+
+use daos_proto::ctl::ctl_svc_server::CtlSvcServer;
+use daos_proto::daosx::v1::host_server::HostServer;
+use daos_proto::daosx::v1::storage_server::StorageServer;
+use daos_proto::mgmt::mgmt_svc_server::MgmtSvcServer;
+use tonic::service::Routes;
+
+use super::attach::AttachHints;
+use super::ctl::CtlService;
+use super::gate::Gate;
+use super::log_masks::LogSettings;
+use super::mgmt::MgmtService;
+use super::node::Node;
+use super::ours::{HostService, StorageService};
+use crate::config::ServerConfig;
+use crate::scan::{ScanTarget, Scanner};
+
+/// The services that answer on the control port.
+#[must_use]
+pub fn routes(node: &Node) -> Routes {
+    let gate = Gate::new(&node.config.name);
+    let storage = StorageService { gate: gate.clone(), format: node.format.clone() };
+    let host = HostService {
+        gate: gate.clone(),
+        system: node.config.name.clone(),
+        insecure: node.config.transport.allow_insecure,
+        engines: node.engines.clone(),
+        format: node.format.clone(),
+    };
+    Routes::new(CtlSvcServer::new(ctl(node, gate.clone())))
+        .add_service(MgmtSvcServer::new(mgmt(node, gate)))
+        .add_service(StorageServer::new(storage))
+        .add_service(HostServer::new(host))
+}
+
+fn ctl(node: &Node, gate: Gate) -> CtlService {
+    CtlService {
+        gate,
+        scanner: Scanner::new(node.scm.clone(), node.bdev.clone(), scan_targets(node)),
+        format: node.format.clone(),
+        engines: node.engines.clone(),
+        providers: providers(&node.config),
+        log_settings: node.config.engines.iter().map(LogSettings::of).collect(),
+    }
+}
+
+fn mgmt(node: &Node, gate: Gate) -> MgmtService {
+    MgmtService {
+        gate,
+        system: node.config.name.clone(),
+        management: node.management.clone(),
+        keeper: node.keeper.clone(),
+        operations: node.operations.clone(),
+        attach: AttachHints::of(&node.config, &node.network),
+    }
+}
+
+/// Providers of the configuration, each once, in the order of the engines.
+fn providers(config: &ServerConfig) -> Vec<String> {
+    let mut providers: Vec<String> = Vec::new();
+    for engine in &config.engines {
+        if !providers.contains(&engine.fabric.provider) {
+            providers.push(engine.fabric.provider.clone());
+        }
+    }
+    providers
+}
+
+fn scan_targets(node: &Node) -> Vec<ScanTarget> {
+    let configured = node.config.engines.iter();
+    let found = configured.filter_map(|engine| {
+        let target = node.format.targets().engine(engine.index)?;
+        Some(ScanTarget::of(engine, target))
+    });
+    found.collect()
+}

@@ -1,0 +1,143 @@
+//! The scan as data with the names of the seed's sample (R89, R90, R93), for YAML and JSON.
+
+use daos_storage_nvme::NvmeController;
+use daos_storage_scm::model::Discovered;
+use daos_storage_scm::{ScmModule, ScmNamespace};
+use serde::Serialize;
+
+use super::host::HostStorage;
+
+/// A whole scan. Prints as `NVMe:`, `SCM:` and, where something failed, `errors:`.
+#[derive(Debug, Serialize)]
+pub struct StructuredScan {
+    /// Controllers.
+    #[serde(rename = "NVMe")]
+    nvme: Vec<Controller>,
+    /// Modules, or namespaces where there are any (R91).
+    #[serde(rename = "SCM")]
+    scm: Vec<Scm>,
+    /// Devices of the configuration that stand in for NVMe.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    emulated: Vec<Emulated>,
+    /// What could not be looked at, and why (R92).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Controller {
+    id: u32,
+    model: String,
+    serial: String,
+    pciaddr: String,
+    fwrev: String,
+    socket: i32,
+    namespace: Vec<Namespace>,
+}
+
+#[derive(Debug, Serialize)]
+struct Namespace {
+    id: u32,
+    /// In GB of 10^9 bytes.
+    capacity: u64,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Scm {
+    Module {
+        physicalid: u32,
+        channel: u32,
+        channelpos: u32,
+        memctrlr: u32,
+        socket: u32,
+        capacity: u64,
+    },
+    Namespace {
+        blockdev: String,
+        socket: u32,
+        capacity: u64,
+    },
+}
+
+#[derive(Debug, Serialize)]
+struct Emulated {
+    class: &'static str,
+    device: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capacity: Option<u64>,
+}
+
+impl StructuredScan {
+    /// The data form of what was found.
+    #[must_use]
+    pub fn of(storage: &HostStorage) -> Self {
+        let nvme = storage.nvme.as_ref().ok();
+        let scm = storage.scm.as_ref().ok();
+        Self {
+            nvme: nvme.into_iter().flat_map(|found| &found.controllers).map(controller).collect(),
+            scm: scm
+                .into_iter()
+                .flat_map(|found| scm_rows(&found.modules, &found.namespaces))
+                .collect(),
+            emulated: nvme
+                .into_iter()
+                .flat_map(|found| &found.emulated)
+                .map(|device| Emulated {
+                    class: device.device.class.name(),
+                    device: device.device.name.clone(),
+                    capacity: device.size_bytes,
+                })
+                .collect(),
+            errors: storage.faults().iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+fn controller(found: &NvmeController) -> Controller {
+    Controller {
+        id: 0, // as in the sample; controllers are told apart by their address
+        model: found.model.clone(),
+        serial: found.serial.clone(),
+        pciaddr: found.address.to_string(),
+        fwrev: found.firmware.clone(),
+        socket: found.socket,
+        namespace: found
+            .namespaces
+            .iter()
+            .map(|namespace| Namespace {
+                id: namespace.id,
+                capacity: namespace.size_bytes / 1_000_000_000,
+            })
+            .collect(),
+    }
+}
+
+fn scm_rows(modules: &Discovered<ScmModule>, namespaces: &Discovered<ScmNamespace>) -> Vec<Scm> {
+    if namespaces.known().is_empty() {
+        let mut modules: Vec<&ScmModule> = modules.known().iter().collect();
+        modules.sort_by_key(|module| module.physical_id);
+        return modules.into_iter().map(module).collect();
+    }
+    let mut namespaces: Vec<&ScmNamespace> = namespaces.known().iter().collect();
+    namespaces.sort_by(|a, b| a.blockdev.cmp(&b.blockdev));
+    namespaces
+        .into_iter()
+        .map(|namespace| Scm::Namespace {
+            blockdev: namespace.blockdev.clone(),
+            socket: namespace.numa_node,
+            capacity: namespace.size,
+        })
+        .collect()
+}
+
+fn module(found: &ScmModule) -> Scm {
+    Scm::Module {
+        physicalid: found.physical_id,
+        channel: found.channel,
+        channelpos: found.channel_position,
+        memctrlr: found.controller,
+        socket: found.socket,
+        capacity: found.capacity,
+    }
+}

@@ -1,0 +1,112 @@
+//! The lines of `daos_server storage scan` (R88-R92). Pure.
+
+use std::fmt::Write;
+
+use daos_storage_nvme::NvmeController;
+use daos_storage_scm::model::Discovered;
+use daos_storage_scm::{ScmInventory, ScmModule, ScmNamespace};
+
+use super::host::HostStorage;
+use crate::fault::Fault;
+
+/// Both parts, each under its heading, `none` where nothing was found. Errors are printed by [`errors_text`].
+#[must_use]
+pub fn scan_text(storage: &HostStorage) -> String {
+    let mut lines = vec!["NVMe controllers and namespaces:".to_owned()];
+    if let Ok(found) = &storage.nvme {
+        indent(&mut lines, found.controllers.iter().map(controller).collect());
+        if !found.emulated.is_empty() {
+            lines.push("Configured devices that stand in for NVMe:".to_owned());
+            let devices = found.emulated.iter().map(|each| {
+                let size = each.size_bytes.map_or("not there yet".to_owned(), gigabytes);
+                format!("Device:{} Class:{} Capacity:{size}", each.device.name, each.device.class)
+            });
+            indent(&mut lines, devices.collect());
+        }
+    }
+    if let Ok(found) = &storage.scm {
+        scm(&mut lines, found);
+    }
+    let mut text = String::new();
+    for line in lines {
+        // Writing to a String cannot fail.
+        let _infallible = writeln!(text, "{line}");
+    }
+    text
+}
+
+/// The parts that failed, one a line with its remedy, under one heading (R92); `None` when all went well.
+#[must_use]
+pub fn errors_text(storage: &HostStorage) -> Option<String> {
+    let faults = storage.faults();
+    if faults.is_empty() {
+        return None;
+    }
+    let line = |fault: &Fault| format!("\n  {fault}\n  {}", fault.resolution_line());
+    Some(format!("scan error(s):{}", faults.iter().map(line).collect::<String>()))
+}
+
+fn indent(lines: &mut Vec<String>, rows: Vec<String>) {
+    if rows.is_empty() {
+        lines.push("\t\tnone".to_owned());
+    }
+    lines.extend(rows.into_iter().map(|row| format!("\t\t{row}")));
+}
+
+fn controller(found: &NvmeController) -> String {
+    format!(
+        "PCI:{} Model:{} FW:{} Socket:{} Capacity:{}",
+        found.address,
+        found.model.trim_end(),
+        found.firmware.trim_end(),
+        found.socket,
+        gigabytes(found.capacity_bytes())
+    )
+}
+
+/// Namespaces if there are any, else modules (R91). What could not be looked at says why.
+fn scm(lines: &mut Vec<String>, found: &ScmInventory) {
+    if found.namespaces.known().is_empty() {
+        lines.push("SCM Modules:".to_owned());
+        let mut modules: Vec<&ScmModule> = found.modules.known().iter().collect();
+        modules.sort_by_key(|module| module.physical_id);
+        match unknown(&found.modules).or_else(|| unknown(&found.namespaces)) {
+            Some(why) if modules.is_empty() => lines.push(format!("\t\tunknown: {why}")),
+            _ => indent(lines, modules.into_iter().map(module).collect()),
+        }
+        return;
+    }
+    lines.push("SCM Namespaces:".to_owned());
+    let mut namespaces: Vec<&ScmNamespace> = found.namespaces.known().iter().collect();
+    namespaces.sort_by(|a, b| a.blockdev.cmp(&b.blockdev));
+    let rows = namespaces.into_iter().map(|namespace| {
+        let ScmNamespace { blockdev, numa_node, size, .. } = namespace;
+        format!("Device:{blockdev} Socket:{numa_node} Capacity:{}", gigabytes(*size))
+    });
+    indent(lines, rows.collect());
+}
+
+fn unknown<T>(found: &Discovered<T>) -> Option<String> {
+    match found {
+        Discovered::Known(_) => None,
+        Discovered::Unknown { why, resolution } => Some(format!("{why} ({resolution})")),
+    }
+}
+
+fn module(found: &ScmModule) -> String {
+    format!(
+        "PhysicalID:{} Capacity:{} Location:(socket:{} memctrlr:{} chan:{} pos:{})",
+        found.physical_id,
+        gigabytes(found.capacity),
+        found.socket,
+        found.controller,
+        found.channel,
+        found.channel_position
+    )
+}
+
+/// Bytes in GB of 10^9, one decimal.
+fn gigabytes(bytes: u64) -> String {
+    let tenths = u128::from(bytes) * 10 / 1_000_000_000;
+    format!("{}.{} GB", tenths / 10, tenths % 10)
+}
