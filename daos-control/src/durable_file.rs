@@ -159,6 +159,18 @@ fn stage(staging: &Path, mode: u32, bytes: &[u8]) -> Result<(), WriteError> {
     file.sync_all().map_err(WriteError::at(WriteStep::Sync, staging))
 }
 
+/// Gives a file another name in the same directory, durably. Returns whether the file was there.
+///
+/// # Errors
+/// [`WriteError`] naming the step.
+pub fn rename(from: &Path, to: &Path) -> Result<bool, WriteError> {
+    match fs::rename(from, to) {
+        Ok(()) => sync_directory(parent(to)).map(|()| true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(WriteError::at(WriteStep::Rename, from)(error)),
+    }
+}
+
 /// Removes `path` durably, and a staged file beside it. Returns whether the file was there.
 ///
 /// # Errors

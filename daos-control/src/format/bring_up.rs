@@ -10,10 +10,10 @@ use daos_storage_scm::{Intent, PlanFacts, SilentObserver};
 use uuid::Uuid;
 
 use super::execute::blocking;
+use super::faults;
 use super::observe::{LEFTOVERS, observe};
 use super::service::{FormatService, Inner};
 use super::targets::EngineTarget;
-use super::{Mark, faults};
 use crate::fault::Fault;
 use crate::start_table::{
     Mountable, ScmAtStart, StartDecision, StartFacts, WaitReason, decide_start,
@@ -46,25 +46,18 @@ impl FormatService {
         self.inner.bring_up(target).await
     }
 
-    /// Takes an engine's superblock away and remembers that what is left is our own, so that a plain format may
-    /// have it (contract 6.9, reset of the format). The engine must not run. Returns whether there was one.
+    /// Sets an engine's superblock aside (contract 6.9, reset of the format): the engine waits for a format, and a
+    /// plain one may take what is left, which is known to be our own. The engine must not run. Returns whether
+    /// there was a superblock.
     ///
     /// # Errors
-    /// The journal or the superblock cannot be written; the superblock is then still there.
+    /// It cannot be set aside durably and is still in place.
     pub async fn reset(&self, index: u32) -> Result<bool, Fault> {
         let Some(target) = self.inner.targets.engine(index) else {
             return Err(faults::broken("there is no such engine"));
         };
-        let (journal, path) = (self.inner.hands.journal.clone(), target.home.superblock());
-        blocking(move || {
-            if journal.load(index).is_set() {
-                // An unfinished format already makes it unknown; that says more than a reset.
-                return superblock::remove(&path).map_err(|error| error.to_fault(&path));
-            }
-            journal.begin(&Mark::reset(index)).map_err(|error| Fault::from(&error))?;
-            superblock::remove(&path).map_err(|error| error.to_fault(&path))
-        })
-        .await
+        let path = target.home.superblock();
+        blocking(move || superblock::set_aside(&path).map_err(|error| error.to_fault(&path))).await
     }
 }
 

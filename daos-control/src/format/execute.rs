@@ -46,7 +46,7 @@ pub(super) async fn format_engine(
     };
     let steps = Arc::new(EngineSteps::new(target.index(), Arc::clone(&hands.watcher)));
     let superblock = Superblock::new(Uuid::new_v4(), system);
-    let mark = Mark::format(target.index(), digest, superblock.uuid, mark_targets(&plan.devices));
+    let mark = Mark::new(target.index(), digest, superblock.uuid, mark_targets(&plan.devices));
     let job = Job { hands, target, steps, rows };
     job.run(*work, superblock, mark, plan.system_lost).await
 }

@@ -17,17 +17,7 @@ use crate::superblock::Superblock;
 const LARGEST: u64 = 1024 * 1024;
 const VERSION: u32 = 1;
 
-/// What is being done to an engine's storage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MarkKind {
-    /// A format: devices are wiped and made anew, the superblock comes last.
-    Format,
-    /// Only the superblock is taken away (system erase, reset of the format): what is left is our own.
-    Reset,
-}
-
-/// One thing that the operation changes.
+/// One thing that a format changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MarkTarget {
     /// `scm`, `nvme` or `metadata`.
@@ -40,16 +30,14 @@ pub struct MarkTarget {
     pub destroys: bool,
 }
 
-/// The in-progress mark of one engine.
+/// The mark of one engine whose format is under way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     /// Format of this file: 1.
     pub version: u32,
     /// Index of the engine on this host.
     pub engine: u32,
-    /// What is being done.
-    pub kind: MarkKind,
-    /// Digest of the plan that is carried out; empty for a reset.
+    /// Digest of the plan that is carried out.
     pub plan: String,
     /// Uuid of the superblock that ends the format. When it is found, the format had come to its end.
     pub superblock: Uuid,
@@ -62,11 +50,10 @@ pub struct Mark {
 impl Mark {
     /// A mark for a format of `engine` that will end with the superblock `superblock`.
     #[must_use]
-    pub fn format(engine: u32, plan: &str, superblock: Uuid, targets: Vec<MarkTarget>) -> Self {
+    pub fn new(engine: u32, plan: &str, superblock: Uuid, targets: Vec<MarkTarget>) -> Self {
         Self {
             version: VERSION,
             engine,
-            kind: MarkKind::Format,
             plan: plan.to_owned(),
             superblock,
             targets,
@@ -74,30 +61,19 @@ impl Mark {
         }
     }
 
-    /// A mark for taking away the superblock of `engine`.
-    #[must_use]
-    pub fn reset(engine: u32) -> Self {
-        Self { kind: MarkKind::Reset, ..Self::format(engine, "", Uuid::nil(), Vec::new()) }
-    }
-
-    /// Whether `found` shows that the marked operation left a whole format: the superblock is the last thing a
-    /// format writes and the first thing a reset removes.
+    /// Whether `found` shows that the marked format came to its end: the superblock is the last thing it writes.
     #[must_use]
     pub fn is_settled_by(&self, found: Option<&Superblock>) -> bool {
-        match (self.kind, found) {
-            (_, None) => false,
-            (MarkKind::Format, Some(superblock)) => superblock.uuid == self.superblock,
-            (MarkKind::Reset, Some(_)) => true,
-        }
+        found.is_some_and(|superblock| superblock.uuid == self.superblock)
     }
 }
 
 /// What the journal says about one engine.
 #[derive(Debug)]
 pub enum MarkState {
-    /// No operation was under way.
+    /// No format was under way.
     Clear,
-    /// An operation began and did not end, or is running now.
+    /// A format began and did not end, or is running now.
     Marked(Mark),
     /// There is a mark that cannot be read: as unknown as a readable one.
     Unreadable(JournalError),
@@ -264,7 +240,7 @@ mod tests {
             identity: "tmpfs".into(),
             destroys: false,
         };
-        Mark::format(engine, "abc", Uuid::from_u128(5), vec![target])
+        Mark::new(engine, "abc", Uuid::from_u128(5), vec![target])
     }
 
     #[test]
@@ -314,8 +290,6 @@ mod tests {
         assert!(mark(0).is_settled_by(Some(&own)));
         assert!(!mark(0).is_settled_by(Some(&other)));
         assert!(!mark(0).is_settled_by(None));
-        assert!(Mark::reset(0).is_settled_by(Some(&other)));
-        assert!(!Mark::reset(0).is_settled_by(None));
     }
 
     proptest! {

@@ -18,8 +18,13 @@ use crate::superblock::EngineHome;
 /// Mode of the directories (contract 5.4).
 const MODE: u32 = 0o775;
 /// The files of one engine; everything else in its directory is somebody's own.
-const ENGINE_FILES: [&str; 4] =
-    ["superblock", "superblock.staging", "daos_nvme.conf", ".daos_nvme.conf.new"];
+const ENGINE_FILES: [&str; 5] = [
+    "superblock",
+    "superblock.staging",
+    "superblock.reset",
+    "daos_nvme.conf",
+    ".daos_nvme.conf.new",
+];
 /// File system types that are known to keep what they are given, by magic number: ext, xfs, btrfs, f2fs, zfs,
 /// tmpfs, overlayfs.
 const FAMILIAR: [i64; 7] =

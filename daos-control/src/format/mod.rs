@@ -20,7 +20,7 @@ mod steps;
 pub mod targets;
 
 pub use bring_up::BroughtUp;
-pub use journal::{Journal, JournalError, Mark, MarkKind, MarkState, MarkTarget};
+pub use journal::{Journal, JournalError, Mark, MarkState, MarkTarget};
 pub use metadata::{MetadataObserved, MetadataPlan, MetadataState, RefusedMetadata};
 pub use observe::{EngineObserved, FilesObserved};
 pub use plan::{

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use daos_storage_nvme::{BdevProvider, ObservedDevice};
 use daos_storage_scm::{
-    DeviceContent, DeviceState, Entries, Medium, MountPointState, MountRight, ScmClass, ScmError,
-    ScmObserved, ScmProvider, ScmReadiness,
+    DeviceContent, DeviceState, Entries, Medium, MountPointState, MountRight, RamForm, ScmClass,
+    ScmError, ScmObserved, ScmProvider, ScmReadiness,
 };
 use futures_util::future::{join_all, join3};
 
@@ -41,6 +41,8 @@ pub struct EngineObserved {
 pub struct FilesObserved {
     /// Its superblock.
     pub superblock: SuperblockState,
+    /// Its superblock was set aside by a reset of the format: what its home holds is our own.
+    pub was_reset: bool,
     /// Its mark in the journal.
     pub mark: MarkState,
     /// Control metadata; `None` when the configuration has none.
@@ -81,6 +83,7 @@ fn unknown_files(journal: &Journal, index: u32, error: &tokio::task::JoinError) 
         superblock: SuperblockState::Unreadable(SuperblockError::Corrupt {
             reason: reason.clone(),
         }),
+        was_reset: false,
         mark: MarkState::Unreadable(JournalError::Corrupt { path, reason }),
         metadata: None,
         holds_system: false,
@@ -92,6 +95,7 @@ fn observe_files(target: &EngineTarget, journal: &Journal) -> FilesObserved {
     let metadata = target.metadata_path().map(|path| metadata::observe(path, home));
     FilesObserved {
         superblock: superblock::load(&home.superblock()),
+        was_reset: superblock::was_set_aside(&home.superblock()),
         mark: journal.load(target.index()),
         metadata,
         holds_system: target.index() == 0 && has_entries(&home.system_database()),
@@ -113,7 +117,9 @@ impl EngineObserved {
     #[must_use]
     pub fn into_start_facts(self, target: &EngineTarget, recreate_superblocks: bool) -> StartFacts {
         let (scm, may_mount) = match &self.scm {
-            Ok(observed) => (scm_at_start(target, observed, &self.files), may_mount(observed)),
+            Ok(observed) => {
+                (scm_at_start(target, observed, &self.files), may_mount(target, observed))
+            }
             Err(error) => (ScmAtStart::Unknown { why: error.to_string() }, true),
         };
         StartFacts {
@@ -123,6 +129,7 @@ impl EngineObserved {
             scm,
             superblock_path: target.home.superblock(),
             superblock: self.files.superblock,
+            was_reset: self.files.was_reset,
             mark: self.files.mark,
             metadata: self.files.metadata.map(|metadata| metadata.state),
             recreate_superblocks,
@@ -131,9 +138,13 @@ impl EngineObserved {
     }
 }
 
-/// Where the right to mount was not tried, because there is no device to mount, it is not what decides.
-fn may_mount(observed: &ScmObserved) -> bool {
+/// Where the right to mount was not tried, because there is no device to mount, it is not what decides. Told to
+/// use a directory, the server is in the place of one that may not mount.
+fn may_mount(target: &EngineTarget, observed: &ScmObserved) -> bool {
     let right = match &observed.medium {
+        Medium::Ram(_) if target.scm.ram().is_some_and(|ram| ram.form == RamForm::Directory) => {
+            return false;
+        }
         Medium::Ram(ram) => &ram.may_mount,
         Medium::Dcpm(DeviceState::Present(device)) => &device.may_mount,
         Medium::Dcpm(_) => return true,

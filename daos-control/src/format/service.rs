@@ -27,12 +27,14 @@ use crate::fault::Fault;
 pub type StorageHold = Box<dyn Any + Send>;
 
 /// Who may use an engine's storage: the engine, or a format.
+#[async_trait]
 pub trait StorageUse: Send + Sync + Debug {
-    /// Takes the storage of engine `index`, so that the engine cannot start meanwhile.
+    /// Takes the storage of engine `index`, so that the engine cannot start meanwhile. Waits while the engine only
+    /// looks at its storage, which takes moments; never for an engine that runs.
     ///
     /// # Errors
     /// What the engine is doing with it, in words, e.g. `running`.
-    fn try_hold(&self, index: u32) -> Result<StorageHold, String>;
+    async fn hold(&self, index: u32) -> Result<StorageHold, String>;
 }
 
 /// The system database of this host, which may lie on an engine's storage (contract 5.1).
@@ -154,7 +156,7 @@ impl Inner {
         let mut holds = BTreeMap::new();
         let mut host = HostObserved::default();
         for target in &self.targets.engines {
-            match self.storage.try_hold(target.index()) {
+            match self.storage.hold(target.index()).await {
                 Ok(hold) => drop(holds.insert(target.index(), hold)),
                 Err(doing) => drop(host.in_use.insert(target.index(), doing)),
             }
@@ -221,8 +223,9 @@ impl Inner {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NobodyUses;
 
+#[async_trait]
 impl StorageUse for NobodyUses {
-    fn try_hold(&self, _index: u32) -> Result<StorageHold, String> {
+    async fn hold(&self, _index: u32) -> Result<StorageHold, String> {
         Ok(Box::new(()))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::decision::{holds_something_else, not_mounted, nothing_to_recreate_on};
 use super::{Contents, Mountable, ScmAtStart, StartDecision, StartFacts, WaitReason};
-use crate::format::{MarkKind, MarkState, MetadataState};
+use crate::format::{MarkState, MetadataState};
 use crate::superblock::SuperblockState;
 
 /// Decides what to do with one engine's storage at start.
@@ -28,7 +28,6 @@ fn unsettled(facts: &StartFacts) -> Option<WaitReason> {
         MarkState::Clear => None,
         MarkState::Unreadable(_) => Some(WaitReason::Interrupted { mark: None }),
         MarkState::Marked(mark) if mark.is_settled_by(facts.superblock.readable()) => None,
-        MarkState::Marked(mark) if mark.kind == MarkKind::Reset => Some(WaitReason::Reset),
         MarkState::Marked(mark) => Some(WaitReason::Interrupted { mark: Some(mark.clone()) }),
     }
 }
@@ -38,7 +37,7 @@ fn may_tell_after_mount(facts: &StartFacts) -> bool {
     facts.may_mount
         && facts.scm == ScmAtStart::DeviceOurs
         && facts.metadata.is_none()
-        && matches!(&facts.mark, MarkState::Marked(mark) if mark.kind == MarkKind::Format)
+        && matches!(&facts.mark, MarkState::Marked(_))
 }
 
 fn without_metadata(facts: &StartFacts) -> StartDecision {
@@ -99,6 +98,8 @@ fn by_superblock(facts: &StartFacts) -> Option<StartDecision> {
         SuperblockState::Unreadable(error) => Some(wait(WaitReason::SuperblockUnreadable {
             fault: error.to_fault(&facts.superblock_path),
         })),
+        // An administrator erased the system: not even --recreate-superblocks brings it back.
+        SuperblockState::Missing if facts.was_reset => Some(wait(WaitReason::Reset)),
         SuperblockState::Missing => None,
     }
 }

@@ -5,14 +5,14 @@ use std::path::Path;
 
 use super::StartFacts;
 use crate::fault::Fault;
-use crate::format::{Mark, MarkKind};
+use crate::format::Mark;
 
 /// What to do with one engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StartDecision {
     /// Start the engine: its storage is formatted.
     Start {
-        /// The journal still holds a mark of an operation that came to its end: remove it first.
+        /// The journal still holds the mark of a format that came to its end: remove it first.
         clear_mark: bool,
     },
     /// Mount, gather the facts again and decide again. A mount that fails is a fact of its own:
@@ -72,7 +72,7 @@ pub enum WaitReason {
         /// What is missing.
         why: String,
     },
-    /// An earlier format or reset did not come to its end: the state of the storage is unknown.
+    /// An earlier format did not come to its end: the state of the storage is unknown.
     Interrupted {
         /// Its mark, when that can be read.
         mark: Option<Mark>,
@@ -117,10 +117,8 @@ impl fmt::Display for WaitReason {
             }
             Self::SuperblockUnreadable { fault } => write!(f, "{}", fault.description),
             Self::MetadataMissing { why } => write!(f, "control metadata is not formatted: {why}"),
-            Self::Interrupted { mark: Some(mark) } => write!(
-                f,
-                "the state of the storage is unknown, because a {} did not come to its end",
-                if mark.kind == MarkKind::Reset { "reset" } else { "format" }
+            Self::Interrupted { mark: Some(_) } => f.write_str(
+                "the state of the storage is unknown, because a format did not come to its end",
             ),
             Self::Interrupted { mark: None } => f.write_str(
                 "the state of the storage is unknown, because the format mark is unreadable",

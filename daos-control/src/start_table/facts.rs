@@ -22,6 +22,8 @@ pub struct StartFacts {
     pub superblock_path: PathBuf,
     /// What is there, seen without mounting anything.
     pub superblock: SuperblockState,
+    /// A superblock was there and was set aside by a reset of the format.
+    pub was_reset: bool,
     /// What the journal says about this engine.
     pub mark: MarkState,
     /// State of `control_metadata`; `None` when the configuration has none.

@@ -38,6 +38,7 @@ fn facts(may_mount: bool, scm: ScmAtStart, superblock: Block) -> StartFacts {
         scm,
         superblock_path: PathBuf::from("/mnt/daos/superblock"),
         superblock: superblock.state(),
+        was_reset: false,
         mark: MarkState::Clear,
         metadata: None,
         recreate_superblocks: false,
@@ -221,7 +222,7 @@ fn metadata_that_is_missing_or_refused_comes_first() {
 }
 
 fn format_mark(superblock: Uuid) -> MarkState {
-    MarkState::Marked(Mark::format(3, "digest", superblock, Vec::new()))
+    MarkState::Marked(Mark::new(3, "digest", superblock, Vec::new()))
 }
 
 #[rstest]
@@ -235,13 +236,6 @@ fn format_mark(superblock: Uuid) -> MarkState {
     "mount Device"
 )]
 #[case::ram_is_gone(format_mark(OURS), absent(true), Missing, "wait Interrupted")]
-#[case::reset(MarkState::Marked(Mark::reset(3)), mounted_full(), Missing, "wait Reset")]
-#[case::reset_did_not_begin(
-    MarkState::Marked(Mark::reset(3)),
-    mounted_full(),
-    Readable,
-    "start, clear mark"
-)]
 fn mark_makes_the_state_unknown(
     #[case] mark: MarkState,
     #[case] scm: ScmAtStart,
@@ -251,6 +245,22 @@ fn mark_makes_the_state_unknown(
 ) {
     let facts = StartFacts { mark, recreate_superblocks, ..facts(true, scm, superblock) };
     assert_eq!(outcome(&decide_start(&facts)), expected);
+}
+
+#[rstest]
+#[case::mounted(true, mounted_full(), None)]
+#[case::mounted_for_a_user(false, mounted_full(), None)]
+#[case::directory(false, directory(true, holds()), None)]
+#[case::metadata_on_disk(true, mounted_full(), Some(MetadataState::Ready))]
+fn reset_engine_waits_whatever_the_flags(
+    #[case] may_mount: bool,
+    #[case] scm: ScmAtStart,
+    #[case] metadata: Option<MetadataState>,
+    #[values(true, false)] recreate_superblocks: bool,
+) {
+    let facts = facts(may_mount, scm, Missing);
+    let facts = StartFacts { was_reset: true, metadata, recreate_superblocks, ..facts };
+    assert_eq!(outcome(&decide_start(&facts)), "wait Reset");
 }
 
 #[test]
@@ -296,15 +306,14 @@ proptest! {
     fn decision_never_takes_unknown_for_formatted(
         may_mount: bool, recreate_superblocks: bool, scm in any_scm(),
         block in prop::sample::select(vec![Readable, Missing, Unreadable]),
-        mark in 0..4, metadata in 0..3,
+        mark in 0..3, metadata in 0..3,
     ) {
         let facts = StartFacts {
             recreate_superblocks,
             mark: match mark {
                 0 => MarkState::Clear,
                 1 => format_mark(OURS),
-                2 => format_mark(Uuid::from_u128(9)),
-                _ => MarkState::Marked(Mark::reset(3)),
+                _ => format_mark(Uuid::from_u128(9)),
             },
             metadata: match metadata {
                 0 => None,

@@ -1,10 +1,12 @@
 //! Reads, writes and removes superblock files. Blocking; the engine's task is the only writer of its file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{Superblock, SuperblockError};
 use crate::durable_file;
 
+/// Added to the name of a superblock that was set aside.
+const ASIDE: &str = ".reset";
 /// No superblock comes near this size, in bytes.
 const LARGEST: u64 = 64 * 1024;
 /// Mode of the file (contract 5.1).
@@ -47,21 +49,39 @@ pub fn load(path: &Path) -> SuperblockState {
     }
 }
 
-/// Writes the superblock durably and reads it back (E5).
+/// Writes the superblock durably and reads it back (E5). One that was set aside is gone then.
 ///
 /// # Errors
 /// [`SuperblockError::Write`], [`SuperblockError::RankOutOfRange`]; after an error the earlier file, or none, is
 /// in place.
 pub fn store(path: &Path, superblock: &Superblock) -> Result<(), SuperblockError> {
-    Ok(durable_file::write(path, MODE, superblock.to_yaml()?.as_bytes())?)
+    durable_file::write(path, MODE, superblock.to_yaml()?.as_bytes())?;
+    let aside = aside(path);
+    if aside.exists() {
+        durable_file::remove(&aside)?;
+    }
+    Ok(())
 }
 
-/// Removes the superblock durably: from then on the storage is not formatted. Returns whether there was one.
+/// Sets the superblock aside, durably: from then on the storage is not formatted, and what is on it is known to
+/// be our own (reset of the format, system erase). Returns whether there was one.
 ///
 /// # Errors
-/// [`SuperblockError::Write`].
-pub fn remove(path: &Path) -> Result<bool, SuperblockError> {
-    Ok(durable_file::remove(path)?)
+/// [`SuperblockError::Write`]; the superblock is then still in place.
+pub fn set_aside(path: &Path) -> Result<bool, SuperblockError> {
+    Ok(durable_file::rename(path, &aside(path))?)
+}
+
+/// Whether the storage carries a superblock that was set aside, and none in its place.
+#[must_use]
+pub fn was_set_aside(path: &Path) -> bool {
+    matches!(load(path), SuperblockState::Missing) && load(&aside(path)).readable().is_some()
+}
+
+fn aside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ASIDE);
+    PathBuf::from(name)
 }
 
 #[cfg(test)]
@@ -83,8 +103,13 @@ mod tests {
         store(&path, &value).unwrap();
         assert_eq!(load(&path).readable(), Some(&value));
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
-        assert!(remove(&path).unwrap());
+        assert!(!was_set_aside(&path));
+        assert!(set_aside(&path).unwrap());
+        assert!(!set_aside(&path).unwrap());
         assert!(matches!(load(&path), SuperblockState::Missing));
+        assert!(was_set_aside(&path));
+        store(&path, &value).unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "the one set aside is gone");
     }
 
     #[test]

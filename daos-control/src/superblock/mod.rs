@@ -11,6 +11,6 @@ mod home;
 mod model;
 
 pub use error::SuperblockError;
-pub use file::{SuperblockState, load, remove, store};
+pub use file::{SuperblockState, load, set_aside, store, was_set_aside};
 pub use home::EngineHome;
 pub use model::{SeedRoles, Superblock};

@@ -18,7 +18,7 @@ impl Table {
 
     /// Adds a row; cells beyond the titles are not shown, missing ones print as `None`.
     pub fn row<C: Into<String>>(&mut self, cells: impl IntoIterator<Item = C>) {
-        self.rows.push(cells.into_iter().map(|cell| Some(cell.into())).collect());
+        self.rows.push(cells.into_iter().map(|cell| Some(one_line(cell.into()))).collect());
     }
 
     pub fn is_empty(&self) -> bool {
@@ -51,6 +51,14 @@ impl Table {
     }
 }
 
+/// Texts come from other hosts: what would break the row, or command the terminal, becomes a blank.
+fn one_line(text: String) -> String {
+    if text.chars().any(char::is_control) {
+        return text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    }
+    text
+}
+
 fn width(text: &str) -> usize {
     text.chars().count()
 }
@@ -76,6 +84,13 @@ mod tests {
             "Rank    State  \n----    -----  \n[0-3,5] Joined \n7       None   \n"
         );
         assert_eq!(Table::new(["A"]).text(2), "  A \n  - \n");
+    }
+
+    #[test]
+    fn texts_of_other_hosts_cannot_break_out_of_their_cell() {
+        let mut table = Table::new(["A"]);
+        table.row(["one\ntwo\u{1b}[2J"]);
+        assert_eq!(table.text(0).lines().last(), Some("one two [2J "));
     }
 
     #[test]

@@ -109,3 +109,50 @@ fn proxies_are_not_used() {
         assert_eq!((run.status(), run.stdout().as_str()), (0, "No members in system\n"));
     }
 }
+
+/// Bytes that are no message end in an error of that host, whatever was asked.
+#[test]
+fn nonsense_is_an_error_and_nothing_worse() {
+    for (path, line) in [
+        ("/ctl.CtlSvc/StorageScan", "storage scan"),
+        ("/ctl.CtlSvc/NetworkScan", "network scan"),
+        ("/ctl.CtlSvc/SetEngineLogMasks", "server set-logmasks"),
+        ("/daosx.v1.Storage/PlanFormat", "storage format --yes"),
+        ("/mgmt.MgmtSvc/SystemQuery", "system query"),
+        ("/mgmt.MgmtSvc/SystemStop", "system stop"),
+        ("/mgmt.MgmtSvc/LeaderQuery", "system leader-query"),
+        ("/mgmt.MgmtSvc/ListPools", "system list-pools"),
+        ("/mgmt.MgmtSvc/SystemGetAttr", "system get-attr"),
+    ] {
+        let server = Fake::on("127.0.0.2").babbles(path);
+        let run = Dmg::new(server.port(), line).run();
+        assert_eq!((run.status(), run.stdout().as_str()), (1, ""), "{line}");
+        assert!(
+            run.stderr().starts_with("dmg: ") || run.stderr().starts_with("Errors:"),
+            "{}",
+            run.stderr()
+        );
+        assert_eq!(server.calls(path).len(), 1, "{line}");
+    }
+}
+
+/// A system near gRPC's usual limit of 4 MiB is no problem.
+#[test]
+fn a_large_system_can_be_queried() {
+    let member = |rank| mgmt::SystemMember {
+        rank,
+        state: "joined".into(),
+        uuid: "00000000-0000-0000-0000-000000000000".into(),
+        fabric_uri: "ofi+tcp;ofi_rxm://10.123.123.123:31416".into(),
+        addr: "10.123.123.123:10001".into(),
+        info: "x".repeat(100),
+        ..Default::default()
+    };
+    let members: Vec<_> = (0..25_000).map(member).collect();
+    let answer = mgmt::SystemQueryResp { members, ..Default::default() };
+    assert!(prost::Message::encoded_len(&answer) > 4 << 20);
+    let server = Fake::on("127.0.0.2").answers("/mgmt.MgmtSvc/SystemQuery", answer);
+    let run = Dmg::new(server.port(), "system query").run();
+    assert_eq!((run.status(), run.stderr().as_str()), (0, ""));
+    assert!(run.stdout().contains("0-24999 Joined"), "{}", run.stdout());
+}

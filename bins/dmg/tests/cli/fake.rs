@@ -95,6 +95,11 @@ impl Fake {
         self.script(path, Err(error.into().to_status()))
     }
 
+    /// Answers with bytes that are no message.
+    pub fn babbles(self, path: &str) -> Self {
+        self.script(path, Ok(Bytes::from_static(&[0xff; 64])))
+    }
+
     fn script(self, path: &str, answer: Answer) -> Self {
         self.script.lock().unwrap().answers.entry(path.to_owned()).or_default().push_back(answer);
         self

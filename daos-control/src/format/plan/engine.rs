@@ -8,7 +8,7 @@ use crate::fault::Fault;
 use crate::format::observe::{EngineObserved, LEFTOVERS};
 use crate::format::report::StorageMedium;
 use crate::format::targets::EngineTarget;
-use crate::format::{FormatRequest, Mark, MarkKind, MarkState, MetadataPlan, faults, metadata};
+use crate::format::{FormatRequest, Mark, MarkState, MetadataPlan, faults, metadata};
 use crate::superblock::SuperblockState;
 
 pub(super) fn refused(index: u32, fault: Fault) -> EnginePlan {
@@ -96,23 +96,20 @@ struct History {
 
 impl History {
     fn of(target: &EngineTarget, seen: &EngineObserved, request: FormatRequest) -> Self {
-        let mark = match &seen.files.mark {
-            MarkState::Marked(mark) => Some(mark),
-            MarkState::Clear | MarkState::Unreadable(_) => None,
+        // A reset set only the superblock aside: what is beside it is our own, which a plain request may take. Files
+        // on disk prove nothing about what is at the mount point today.
+        let on_mount = !target.home.is_on_disk();
+        let was_reset = on_mount && seen.files.was_reset;
+        let superblock = on_mount && !matches!(seen.files.superblock, SuperblockState::Missing);
+        let given_up = match &seen.files.mark {
+            MarkState::Marked(mark) => request.reformat && gave_up(mark, target),
+            MarkState::Clear | MarkState::Unreadable(_) => false,
         };
-        let was_reset = mark.is_some_and(|mark| mark.kind == MarkKind::Reset);
-        // A reset took only the superblock away: what is left is our own format, which a plain request may take.
-        let intent = if request.reformat || was_reset {
-            daos_storage_scm::Intent::Reformat
-        } else {
-            daos_storage_scm::Intent::Plain
+        let intent = match request.reformat || was_reset {
+            true => daos_storage_scm::Intent::Reformat,
+            false => daos_storage_scm::Intent::Plain,
         };
-        // A superblock on disk says nothing about what is at the mount point today.
-        let superblock =
-            !target.home.is_on_disk() && !matches!(seen.files.superblock, SuperblockState::Missing);
-        let given_up = mark.is_some_and(|mark| gave_up(mark, target));
-        let reformat = intent == daos_storage_scm::Intent::Reformat;
-        Self { intent, known_to_be_ours: superblock || (reformat && (was_reset || given_up)) }
+        Self { intent, known_to_be_ours: superblock || was_reset || given_up }
     }
 }
 

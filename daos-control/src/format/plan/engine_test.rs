@@ -67,6 +67,7 @@ async fn seen(target: &EngineTarget, host: &SimScm) -> EngineObserved {
         bdev: vec![ObservedDevice { device: target.bdev.devices()[0].clone(), state: Ok(state) }],
         files: FilesObserved {
             superblock: SuperblockState::Missing,
+            was_reset: false,
             mark: MarkState::Clear,
             metadata: None,
             holds_system: false,
@@ -175,7 +176,7 @@ async fn mount_without_superblock_is_adopted_when_empty_and_refused_when_not() {
 #[tokio::test]
 async fn interrupted_format_is_never_taken_for_formatted() {
     let (target, host, mut with_block) = mounted(&["superblock"]).await;
-    let mark = |uuid| MarkState::Marked(Mark::format(0, "d", Uuid::from_u128(uuid), Vec::new()));
+    let mark = |uuid| MarkState::Marked(Mark::new(0, "d", Uuid::from_u128(uuid), Vec::new()));
     with_block.files.superblock = superblock();
     with_block.files.mark = mark(9);
     assert_eq!(judge(&target, &with_block, PLAIN), "refused 1243");
@@ -209,7 +210,7 @@ async fn interrupted_format_of_a_device_is_unknown_until_reformat() {
     host.unmount(&target.scm).await.unwrap();
     let mut ours = seen(&target, &host).await;
     assert_eq!(judge(&target, &ours, PLAIN), "already_formatted 101");
-    ours.files.mark = MarkState::Marked(Mark::format(0, "d", Uuid::nil(), Vec::new()));
+    ours.files.mark = MarkState::Marked(Mark::new(0, "d", Uuid::nil(), Vec::new()));
     assert_eq!(judge(&target, &ours, PLAIN), "refused 1243");
     assert_eq!(judge(&target, &ours, REFORMAT), "format");
 }
@@ -218,7 +219,7 @@ async fn interrupted_format_of_a_device_is_unknown_until_reformat() {
 async fn what_a_reset_left_may_be_formatted_plainly_and_is_shown_as_lost() {
     let (target, _host, mut seen) = mounted(&["daos_nvme.conf", "rdb-pool", "newborns"]).await;
     assert_eq!(judge(&target, &seen, PLAIN), "refused 1203");
-    seen.files.mark = MarkState::Marked(Mark::reset(0));
+    seen.files.was_reset = true;
     let plan = plan_engine(&target, &seen, None, PLAIN);
     assert_eq!(verdict(&plan), "format");
     assert!(destroys(&plan));
@@ -240,7 +241,7 @@ async fn directory_of_others_is_never_erased() {
         identity: String::new(),
         destroys,
     };
-    let mark = |target| MarkState::Marked(Mark::format(0, "d", Uuid::nil(), vec![target]));
+    let mark = |target| MarkState::Marked(Mark::new(0, "d", Uuid::nil(), vec![target]));
     seen.files.mark = mark(known(false));
     assert_eq!(judge(&target, &seen, REFORMAT), "refused 1203");
     seen.files.mark = mark(known(true));
