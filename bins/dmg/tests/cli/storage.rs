@@ -267,6 +267,27 @@ fn a_failed_device_is_told_beside_the_others() {
     Dmg::new(server.port(), "storage format").run().is("format_failed_device");
 }
 
+/// R131: SCM that failed leaves the block devices alone, and the row that stands for them says so.
+#[test]
+fn what_was_left_out_is_told_with_the_reason() {
+    let mut result = applied();
+    result.results[0].outcome = "failed".into();
+    result.results[0].fault = Some(fault(Fault::new("scm", 1205, "may not mount", "")));
+    result.results[1].device = "<nil>".into();
+    result.results[1].outcome = "skipped".into();
+    result.results[1].info = "SCM of engine 0 failed".into();
+    result.results[1].role_bits = 0;
+    let server = Fake::on("127.0.0.2").answers(PLAN, plan("", false)).answers(APPLY, result);
+    Dmg::new(server.port(), "storage format").run().is("format_skipped");
+    let json = Dmg::new(server.port(), "storage format -j").run().json();
+    let storage =
+        json["response"]["HostStorage"].as_object().unwrap().values().next().unwrap()["storage"]
+            .clone();
+    assert_eq!(storage["nvme_devices"][0]["pci_addr"], "<nil>");
+    assert_eq!(storage["nvme_devices"][0]["info"], "SCM of engine 0 failed");
+    assert_eq!(storage["scm_mount_points"][0]["info"], "error: may not mount");
+}
+
 fn stock_formatted() -> ctl::StorageFormatResp {
     ctl::StorageFormatResp {
         mrets: vec![ctl::ScmMountResult { mntpoint: "/mnt/daos0".into(), ..Default::default() }],

@@ -121,7 +121,7 @@ fn device_report(host: &HostAddr, message: ours::DeviceResult) -> Result<DeviceR
     };
     Ok(DeviceReport {
         medium: medium(host, &message.medium)?,
-        device: message.device,
+        device: touched(message.device),
         outcome,
         roles: Roles(message.role_bits),
     })
@@ -165,6 +165,9 @@ fn stock_report(
         None if !info.is_empty() => DeviceOutcome::Skipped(info),
         None => DeviceOutcome::Formatted,
     };
-    let device = if device == NO_DEVICE { String::new() } else { device };
-    DeviceReport { medium, device, outcome, roles }
+    DeviceReport { medium, device: touched(device), outcome, roles }
+}
+
+fn touched(device: String) -> String {
+    if device == NO_DEVICE { String::new() } else { device }
 }
