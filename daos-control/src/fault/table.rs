@@ -309,6 +309,7 @@ faults! {
     1318 CONFIG_SOCKET_DIR_TOO_LONG "serverconfig" "the socket directory leaves no room for the names of sockets"
     1319 CONFIG_METADATA_IN_SCM "serverconfig" "control metadata lies inside the SCM mount that it is to outlive"
     1320 CONFIG_NO_2_8_FORM "serverconfig" "a key has no form in the configuration of DAOS 2.8"
+    1321 CONFIG_NO_INI_FORM "serverconfig" "something has no form in an INI device configuration"
     1340 CLIENT_HOST_LIST "client" "a host list cannot be read"
     1341 CLIENT_RANK_SET "client" "a set of ranks cannot be read"
     1342 CLIENT_NO_PLAN_SERVICE "client" "a server cannot show what a format would do"

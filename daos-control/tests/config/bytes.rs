@@ -1,6 +1,7 @@
 //! Whatever the bytes of a file are, there is an answer and never a panic.
 
-use daos_control::config::{CommandLine, parse};
+use daos_control::config::raw::{RawConfig, RawEngine};
+use daos_control::config::{CommandLine, parse, yaml};
 use proptest::prelude::*;
 
 use crate::support::surroundings;
@@ -110,6 +111,34 @@ proptest! {
     ) {
         let text: String = parts.iter().flat_map(|(word, mark)| [WORDS[*word], MARKS[*mark]]).collect();
         answer(text.as_bytes());
+    }
+
+    #[test]
+    fn r39_whatever_text_a_key_holds_is_saved_and_read_again(
+        texts in proptest::collection::vec(
+            prop_oneof![
+                "(?s:.){0,24}",
+                "[ :#&*!|>'\"%@`{},\\[\\]~?\n\t-]{0,8}",
+                "no|null|0x10|1e3|~|true|",
+            ],
+            5,
+        ),
+    ) {
+        let engine = RawEngine {
+            env_vars: Some(texts.clone()),
+            log_mask: Some(texts[0].clone()),
+            ..RawEngine::default()
+        };
+        let keys = RawConfig {
+            name: Some(texts[1].clone()),
+            provider: Some(texts[2].clone()),
+            mgmt_svc_replicas: Some(texts[3..].to_vec()),
+            engines: Some(vec![engine]),
+            ..RawConfig::default()
+        };
+        let text = serde_saphyr::to_string(&keys).unwrap();
+        let read = yaml::load::<RawConfig>(text.as_bytes(), "active.yml", &[]);
+        prop_assert_eq!(read.map(|file| file.value), Ok(keys), "{}", text);
     }
 
     #[test]

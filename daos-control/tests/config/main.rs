@@ -2,6 +2,7 @@
 
 mod bytes;
 mod conversion;
+mod documents;
 mod examples;
 mod host;
 mod layers;

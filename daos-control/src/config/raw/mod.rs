@@ -155,9 +155,9 @@ optional_keys! {
         bdev_exclude: Vec<String>,
         /// Bind NVMe controllers without VFIO; needs root. Default: false.
         disable_vfio: bool,
-        /// Leave volume management devices alone. Default: false.
+        /// Leave volume management devices alone. Default: false, with `nvme_conf_format: ini` true.
         disable_vmd: bool,
-        /// Do not watch for NVMe devices that come and go. Default: false.
+        /// Do not watch for NVMe devices that come and go. Default: false, with `nvme_conf_format: ini` true.
         disable_hotplug: bool,
         /// Deprecated opposite of `disable_hotplug`; give one of the two. Default: none.
         enable_hotplug: bool,

@@ -9,6 +9,7 @@ mod check;
 mod engine;
 mod environment;
 mod fabric;
+mod ini;
 mod logging;
 mod metadata;
 mod replicas;
@@ -69,6 +70,7 @@ pub fn validate(
     across::engines(&mut check, entries.key, &config.engines);
     metadata::roles_and_path(&mut check, entries.key, &config);
     server::against_engines(&mut check, entries.key, &config);
+    ini::expressible(&mut check, entries.key, &config);
     let Check { mut faults, notices, .. } = check;
     if faults.is_empty() {
         return Ok(Validated { config, notices });

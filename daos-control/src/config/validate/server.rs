@@ -256,13 +256,13 @@ fn nvme_host(check: &mut Check<'_>, raw: &RawConfig) -> NvmeHost {
     }
     let hotplug = match (raw.disable_hotplug, raw.enable_hotplug) {
         (Some(disabled), _) => !disabled,
-        (None, enabled) => enabled.unwrap_or(true),
+        (None, enabled) => enabled.unwrap_or(!is_ini(raw)),
     };
     NvmeHost {
         include: super::bdev::addresses(check, "bdev_include", raw.bdev_include.as_ref()),
         exclude: super::bdev::addresses(check, "bdev_exclude", raw.bdev_exclude.as_ref()),
         disable_vfio: raw.disable_vfio.unwrap_or(false),
-        disable_vmd: raw.disable_vmd.unwrap_or(false),
+        disable_vmd: raw.disable_vmd.unwrap_or(is_ini(raw)),
         hotplug,
     }
 }
@@ -291,8 +291,12 @@ fn control_metadata(check: &mut Check<'_>, raw: &RawConfig) -> Option<ControlMet
     })
 }
 
+fn is_ini(raw: &RawConfig) -> bool {
+    raw.nvme_conf_format == Some(RawDeviceConfigFormat::Ini)
+}
+
 fn device_config_format(check: &mut Check<'_>, raw: &RawConfig) -> DeviceConfigFormat {
-    if raw.nvme_conf_format != Some(RawDeviceConfigFormat::Ini) {
+    if !is_ini(raw) {
         return DeviceConfigFormat::Json;
     }
     check.protect(

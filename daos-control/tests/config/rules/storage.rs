@@ -277,3 +277,36 @@ fn rules_that_protect_a_real_engine_are_one_notice_each_when_it_is_emulated() {
     }
     assert_eq!(relaxed.len(), 3);
 }
+
+#[test]
+fn what_the_ini_form_has_no_words_for_is_refused_before_any_format() {
+    let ini = "data_plane: emulated\nnvme_conf_format: ini\n";
+    let nvme = "  bdev_list: ['0000:81:00.0']\n";
+    let config = valid(&flat(ini, nvme));
+    assert!(!config.nvme.hotplug && config.nvme.disable_vmd, "off unless they are asked for");
+    for (top, engine, key) in [
+        ("disable_hotplug: false # <-\n", nvme, "disable_hotplug"),
+        ("enable_hotplug: true # <-\n", nvme, "disable_hotplug"),
+        ("disable_vmd: false # <-\n", nvme, "disable_vmd"),
+        (
+            "",
+            "  bdev_list: ['0000:81:00.0']\n  spdk_iobuf: {small_pool_count: 1} # <-\n",
+            "servers[0].spdk_iobuf",
+        ),
+        (
+            "",
+            "  bdev_list: ['0000:81:00.0']\n  acceleration: {engine: spdk} # <-\n",
+            "servers[0].acceleration",
+        ),
+        ("", "  bdev_class: kdev\n  bdev_list: ['/dev/a b'] # <-\n", "servers[0].bdev_list"),
+    ] {
+        let text = flat(&format!("{ini}{top}"), engine);
+        if top.starts_with("enable") {
+            assert_eq!(refused(&text)[0].fault.code, 1321);
+        } else {
+            breaks(&text, &[(1321, key)]);
+        }
+    }
+    let metadata = format!("{ini}control_metadata: {{path: /var/daos}}\n");
+    breaks(&tiered(&metadata, "", &roles(&["[wal, meta, data]"])), &[(1321, "engines[0].storage")]);
+}
