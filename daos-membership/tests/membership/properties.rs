@@ -1,1 +1,352 @@
+//! Random histories against named invariants, checked after every step.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use daos_membership::conformance::samples::{self, member, uuid};
+use daos_membership::decide::join::{self, Verdict};
+use daos_membership::decide::{exclude, liveness, states};
+use daos_membership::{
+    Change, Command, ControlAddress, ExcludeAction, FaultDomain, GroupMap, Incarnation,
+    JoinOutcome, JoinPurpose, JoinRequest, Liveness, MemberResult, MemberState, OnFailure, Rank,
+    RankSet, Selection, System, SystemSnapshot, Timestamp,
+};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+/// Small numbers, so that everything meets everything.
+const ENGINES: u32 = 6;
+const RANKS: u32 = 8;
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// Several engines ask to join at once.
+    Joins(Vec<Ask>),
+    Report {
+        rank: u32,
+        state: usize,
+        errored: bool,
+    },
+    Dead {
+        rank: u32,
+        incarnation: Option<u64>,
+    },
+    Died {
+        rank: u32,
+        incarnation: Option<u64>,
+    },
+    Exclude {
+        rank: u32,
+        clear: bool,
+    },
+    Remove {
+        rank: u32,
+    },
+}
+
+#[derive(Debug, Clone)]
+struct Ask {
+    engine: u32,
+    rank: Option<u32>,
+    incarnation: u64,
+    host: u32,
+    uri: u32,
+    replace: bool,
+    bootstrap: bool,
+    check_mode: bool,
+    moved: bool,
+    domain: usize,
+}
+
+fn ask() -> impl Strategy<Value = Ask> {
+    let rank = prop_oneof![2 => Just(None), 1 => (0..RANKS).prop_map(Some)];
+    let flags = (
+        prop::bool::weighted(0.15),
+        prop::bool::weighted(0.2),
+        prop::bool::weighted(0.2),
+        any::<bool>(),
+    );
+    // Mostly engine n comes from host n with URI n and in its own fault domain.
+    (0..ENGINES, rank, 1..5_u64, any::<u32>(), any::<u32>(), flags, 0..10_usize).prop_map(
+        |(engine, rank, incarnation, host, uri, flags, domain)| {
+            let (replace, bootstrap, check_mode, moved) = flags;
+            let stray = |by: u32| if by % 4 == 0 { by / 4 % ENGINES } else { engine };
+            let (host, uri) = (stray(host), stray(uri));
+            Ask {
+                engine,
+                rank,
+                incarnation,
+                host,
+                uri,
+                replace,
+                bootstrap,
+                check_mode,
+                moved,
+                domain,
+            }
+        },
+    )
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let incarnation = || prop::option::of(0..6_u64);
+    prop_oneof![
+        6 => prop::collection::vec(ask(), 1..5).prop_map(Step::Joins),
+        3 => (0..RANKS, 0..MemberState::ALL.len(), any::<bool>())
+            .prop_map(|(rank, state, errored)| Step::Report { rank, state, errored }),
+        1 => (0..RANKS, incarnation())
+            .prop_map(|(rank, incarnation)| Step::Dead { rank, incarnation }),
+        1 => (0..RANKS, incarnation())
+            .prop_map(|(rank, incarnation)| Step::Died { rank, incarnation }),
+        1 => (0..RANKS, any::<bool>()).prop_map(|(rank, clear)| Step::Exclude { rank, clear }),
+        1 => (0..RANKS).prop_map(|rank| Step::Remove { rank }),
+    ]
+}
+
+fn request(ask: &Ask) -> JoinRequest {
+    let domain: FaultDomain = match ask.domain {
+        0 => "/r/h".parse().unwrap(),
+        1 => "/host=x".parse().unwrap(),
+        n => FaultDomain::of_host(&format!("h{n}")).unwrap(),
+    };
+    // Engines 2n and 2n+1 live on one host.
+    let address: ControlAddress = member(ask.host / 2).address;
+    let enabled_in_pool = false;
+    JoinRequest {
+        rank: ask.rank.and_then(Rank::new),
+        incarnation: Incarnation(ask.incarnation),
+        address,
+        fabric_uri: member(ask.uri).fabric_uri,
+        fault_domain: domain,
+        check_mode: ask.check_mode,
+        bootstrap: ask.bootstrap,
+        purpose: match ask.replace {
+            true => JoinPurpose::Replace { enabled_in_pool },
+            false => JoinPurpose::Join,
+        },
+        old_address_answers: ask.moved.then_some(false),
+        ..samples::join_request(ask.engine)
+    }
+}
+
+/// A system with the log of all that happened to it and what can be known of that from outside.
+struct World {
+    system: System,
+    log: Vec<Command>,
+    group_map: GroupMap,
+    /// Whose each rank is, by what joins were told.
+    owners: BTreeMap<Rank, Uuid>,
+    /// Engines that asked to join and were told they did.
+    accepted: BTreeSet<Uuid>,
+    /// Clock; goes backwards at times.
+    now: u64,
+}
+
+impl World {
+    fn new() -> Self {
+        let system = samples::system();
+        let log = vec![];
+        let group_map = GroupMap::of(&system);
+        let (owners, accepted) = (BTreeMap::new(), BTreeSet::new());
+        Self { system, log, group_map, owners, accepted, now: 1_000_000 }
+    }
+
+    fn commit(&mut self, changes: Vec<Change>) {
+        if changes.is_empty() {
+            return;
+        }
+        self.now = if self.log.len() % 3 == 0 { self.now / 2 } else { self.now + 10 };
+        let command = Command::new(Timestamp(self.now), changes);
+        let (map_before, data_before) = (self.system.map_version(), self.system.data_version());
+        let applied = self.system.apply(&command);
+        assert_eq!(applied.refusal(), None, "what was decided fits: {command:?}");
+        assert!(applied.data_version > data_before, "invariant: data versions only rise");
+        assert!(applied.map_version >= map_before, "invariant: map versions only rise");
+        if GroupMap::of(&self.system).engines().ne(self.group_map.engines()) {
+            assert!(applied.map_version > map_before, "invariant: another map, another version");
+        }
+        self.group_map = GroupMap::of(&self.system);
+        self.log.push(command);
+    }
+
+    fn joins(&mut self, asks: &[Ask]) {
+        let mut waiting: Vec<JoinRequest> = asks.iter().map(request).collect();
+        while !waiting.is_empty() {
+            let batch: Vec<&JoinRequest> = waiting.iter().collect();
+            let verdicts = join::decide(&self.system, &batch, Timestamp(self.now));
+            let (mut changes, mut later) = (Vec::new(), Vec::new());
+            let before = waiting.len();
+            for (request, verdict) in waiting.into_iter().zip(verdicts) {
+                match verdict {
+                    Verdict::Accepted(acceptance) => {
+                        self.told(&request, acceptance.rank, acceptance.outcome);
+                        changes.extend(acceptance.changes);
+                    }
+                    Verdict::Later => later.push(request),
+                    Verdict::Refused(_) => {}
+                    Verdict::NotYet => panic!("a provider is known"),
+                }
+            }
+            assert!(later.len() < before, "a batch always gets on");
+            self.commit(changes);
+            waiting = later;
+        }
+    }
+
+    /// Invariant: a rank never changes its engine except by replacing it.
+    fn told(&mut self, request: &JoinRequest, rank: Rank, outcome: JoinOutcome) {
+        let former = self.owners.insert(rank, request.uuid);
+        match outcome {
+            JoinOutcome::Replaced(old) => assert_eq!(former, Some(old), "rank {rank}"),
+            _ => assert!(former.is_none_or(|former| former == request.uuid), "rank {rank}"),
+        }
+        let bootstrap = rank != Rank::BOOTSTRAP || former.is_some() || request.bootstrap;
+        assert!(bootstrap, "invariant: rank 0 goes to engine 0 of the first replica");
+        self.accepted.insert(request.uuid);
+    }
+
+    fn step(&mut self, step: &Step) {
+        let rank = |n: u32| Rank::new(n).unwrap();
+        let news = |liveness: Liveness| match liveness {
+            Liveness::Changes(change) => vec![change],
+            _ => vec![],
+        };
+        match step {
+            Step::Joins(asks) => self.joins(asks),
+            Step::Report { rank: n, state, errored } => {
+                let state = MemberState::ALL[*state];
+                // A report that a member has joined is no join of the engine.
+                if state == MemberState::Joined {
+                    return;
+                }
+                let (rank, message) = (rank(*n), String::new());
+                let report = MemberResult { rank, errored: *errored, message, state };
+                if let Ok(plan) = states::update(&self.system, &[report], OnFailure::Record) {
+                    self.commit(plan.change.into_iter().collect());
+                }
+            }
+            Step::Dead { rank: n, incarnation } => {
+                let incarnation = incarnation.map(Incarnation);
+                self.commit(news(liveness::rank_dead(&self.system, rank(*n), incarnation)));
+            }
+            Step::Died { rank: n, incarnation } => {
+                let incarnation = incarnation.map(Incarnation);
+                self.commit(news(liveness::engine_died(&self.system, rank(*n), incarnation, "")));
+            }
+            Step::Exclude { rank: n, clear } => {
+                let action = if *clear { ExcludeAction::Clear } else { ExcludeAction::Exclude };
+                let selection = Selection::Ranks([rank(*n)].into_iter().collect());
+                if let Ok(plan) = exclude::exclude(&self.system, &selection, action) {
+                    self.commit(plan.change.into_iter().collect());
+                }
+            }
+            Step::Remove { rank: n } => {
+                let ranks: RankSet = [rank(*n)].into_iter().collect();
+                if let Ok(changes) = exclude::remove(&self.system, &ranks) {
+                    self.commit(changes);
+                }
+            }
+        }
+        self.check();
+    }
+
+    fn check(&self) {
+        no_two_members_share_anything(&self.system);
+        members_are_who_was_told(self);
+        nothing_is_joined_that_did_not_ask(self);
+        ways_to_find_a_member_agree(&self.system);
+    }
+}
+
+fn no_two_members_share_anything(system: &System) {
+    let (mut uuids, mut uris) = (BTreeSet::new(), BTreeSet::new());
+    for (rank, member) in system.members().map(|member| (member.rank, member)) {
+        assert!(uuids.insert(member.uuid), "rank {rank}: uuid {}", member.uuid);
+        let uri = &member.fabric_uri;
+        assert!(uri.is_empty() || uris.insert(uri.clone()), "rank {rank}: URI {uri}");
+        assert_eq!(system.member(rank), Some(member));
+    }
+}
+
+fn members_are_who_was_told(world: &World) {
+    for member in world.system.members() {
+        assert_eq!(world.owners.get(&member.rank), Some(&member.uuid), "rank {}", member.rank);
+    }
+    if let Some(next) = world.system.next_rank() {
+        assert!(!world.owners.contains_key(&next), "rank {next} was given before");
+    }
+}
+
+fn nothing_is_joined_that_did_not_ask(world: &World) {
+    for member in world.system.members() {
+        assert!(world.accepted.contains(&member.uuid), "rank {}", member.rank);
+    }
+}
+
+fn ways_to_find_a_member_agree(system: &System) {
+    let mut counts = BTreeMap::new();
+    for member in system.members() {
+        assert_eq!(system.member_by_uuid(member.uuid), Some(member));
+        assert!(system.members_at(member.address).any(|there| there == member));
+        if !member.fabric_uri.is_empty() {
+            assert_eq!(system.member_by_uri(&member.fabric_uri), Some(member));
+        }
+        *counts.entry(member.state).or_insert(0) += 1;
+    }
+    for state in MemberState::ALL {
+        assert_eq!(system.count_in_state(state), counts.get(&state).copied().unwrap_or(0));
+    }
+    let ranks: RankSet = system.members().map(|member| member.rank).collect();
+    assert!(system.fault_domains().compressed(&ranks).is_ok());
+    for n in 0..ENGINES {
+        let known = system.members().any(|member| member.uuid == uuid(n));
+        assert_eq!(system.member_by_uuid(uuid(n)).is_some(), known);
+    }
+}
+
+/// Replaying the log, from the beginning or from a snapshot anywhere in it, gives the equal system.
+fn replay_gives_the_equal_system(world: &World, cut: usize) {
+    let mut replayed = samples::system();
+    let cut = cut % (world.log.len() + 1);
+    for (at, command) in world.log.iter().enumerate() {
+        if at == cut {
+            let snapshot = SystemSnapshot::decode(&replayed.snapshot().encode()).unwrap();
+            replayed = System::from_snapshot(snapshot).unwrap();
+        }
+        replayed.apply(&Command::decode(&command.encode()).unwrap());
+    }
+    assert_eq!(replayed, world.system);
+    assert_eq!(replayed.snapshot().encode(), world.system.snapshot().encode());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn invariants_hold_in_every_history(
+        steps in prop::collection::vec(step(), 1..60),
+        cut in any::<usize>(),
+    ) {
+        let mut world = World::new();
+        for step in &steps {
+            world.step(step);
+        }
+        replay_gives_the_equal_system(&world, cut);
+    }
+
+    #[test]
+    fn rank_lists_are_read_back(numbers in prop::collection::btree_set(0..300_u32, 0..80)) {
+        let set: RankSet = numbers.iter().copied().filter_map(Rank::new).collect();
+        prop_assert_eq!(set.to_string().parse::<RankSet>().unwrap(), set);
+    }
+
+    #[test]
+    fn no_text_makes_a_parser_panic(text in "\\PC{0,40}") {
+        let _ = text.parse::<RankSet>();
+        if let Ok(domain) = text.parse::<FaultDomain>() {
+            prop_assert_eq!(domain.to_string().parse::<FaultDomain>().unwrap(), domain);
+        }
+        let _ = text.parse::<ControlAddress>();
+        let _ = Command::decode(text.as_bytes());
+        let _ = SystemSnapshot::decode(text.as_bytes());
+    }
+}
