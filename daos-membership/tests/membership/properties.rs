@@ -296,11 +296,25 @@ fn ways_to_find_a_member_agree(system: &System) {
         assert_eq!(system.count_in_state(state), counts.get(&state).copied().unwrap_or(0));
     }
     let ranks: RankSet = system.members().map(|member| member.rank).collect();
-    assert!(system.fault_domains().compressed(&ranks).is_ok());
+    assert_eq!(ranks_in_tree(system, &ranks), system.member_count());
     for n in 0..ENGINES {
         let known = system.members().any(|member| member.uuid == uuid(n));
         assert_eq!(system.member_by_uuid(uuid(n)).is_some(), known);
     }
+}
+
+/// How many ranks there are in the compressed tree of fault domains, by the counts of its nodes.
+fn ranks_in_tree(system: &System, ranks: &RankSet) -> usize {
+    let tree = system.fault_domains().compressed(ranks).unwrap();
+    let (mut nodes, mut at) = (1, 1);
+    for level in (1..=tree[1]).rev() {
+        let row = &tree[at..at + 3 * nodes];
+        assert!(row.chunks(3).all(|node| node[0] == level), "{tree:?}");
+        at += row.len();
+        nodes = row.chunks(3).map(|node| node[2] as usize).sum();
+    }
+    assert_eq!(tree.len(), at + nodes, "{tree:?}");
+    nodes
 }
 
 /// Replaying the log, from the beginning or from a snapshot anywhere in it, gives the equal system.
