@@ -5,6 +5,7 @@ mod decide_other;
 mod errors;
 mod kill;
 mod local;
+mod power_loss;
 mod properties;
 mod service;
 mod states_table;
