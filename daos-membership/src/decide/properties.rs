@@ -56,11 +56,12 @@ const STORED: [Property; 3] = [
     },
 ];
 
-/// Properties that nobody stores, with how they come about.
-const COMPUTED: [(&str, fn(&System) -> String); 2] = [
-    ("daos_system", |system| system.identity().name.clone()),
-    ("daos_version", |_| DAOS_VERSION.to_owned()),
-];
+/// Properties that nobody stores, because they follow from something else.
+const COMPUTED: [&str; 2] = ["daos_system", "daos_version"];
+
+fn computed(system: &System) -> [String; 2] {
+    [system.identity().name.clone(), DAOS_VERSION.to_owned()]
+}
 
 /// The change that sets properties, after a look at every name and value.
 ///
@@ -72,7 +73,7 @@ pub fn set_properties(values: &BTreeMap<String, String>) -> Result<Change, Prope
     }
     for (key, value) in values {
         let key = key.clone();
-        if COMPUTED.iter().any(|(computed, _)| *computed == key) {
+        if COMPUTED.contains(&key.as_str()) {
             return Err(PropertyError::ReadOnly { key });
         }
         let Some(property) = STORED.iter().find(|property| property.key == key) else {
@@ -99,7 +100,7 @@ pub fn get_properties(
 ) -> Result<BTreeMap<String, String>, PropertyError> {
     let mut all: BTreeMap<String, String> =
         STORED.iter().map(|known| (known.key.to_owned(), stored(system, known))).collect();
-    all.extend(COMPUTED.iter().map(|(key, compute)| ((*key).to_owned(), compute(system))));
+    all.extend(COMPUTED.map(str::to_owned).into_iter().zip(computed(system)));
     if keys.is_empty() {
         return Ok(all);
     }

@@ -297,10 +297,11 @@ impl Writer {
         let map = &mut self.map;
         map.set_version(applied.map_version);
         self.view.read(|system| {
-            let ranks = applied.ranks.iter();
-            ranks.fold(false, |changed, rank| {
-                map.refresh(rank, system.member(rank).map(Arc::as_ref)) || changed
-            })
+            let mut changed = false;
+            for rank in applied.ranks.iter() {
+                changed |= map.refresh(rank, system.member(rank).map(Arc::as_ref));
+            }
+            changed
         })
     }
 

@@ -69,7 +69,7 @@ fn ask() -> impl Strategy<Value = Ask> {
     (0..ENGINES, rank, 1..5_u64, any::<u32>(), any::<u32>(), flags, 0..10_usize).prop_map(
         |(engine, rank, incarnation, host, uri, flags, domain)| {
             let (replace, bootstrap, check_mode, moved) = flags;
-            let stray = |by: u32| if by % 4 == 0 { by / 4 % ENGINES } else { engine };
+            let stray = |by: u32| if by.is_multiple_of(4) { by / 4 % ENGINES } else { engine };
             let (host, uri) = (stray(host), stray(uri));
             Ask {
                 engine,
@@ -154,7 +154,7 @@ impl World {
         if changes.is_empty() {
             return;
         }
-        self.now = if self.log.len() % 3 == 0 { self.now / 2 } else { self.now + 10 };
+        self.now = if self.log.len().is_multiple_of(3) { self.now / 2 } else { self.now + 10 };
         let command = Command::new(Timestamp(self.now), changes);
         let (map_before, data_before) = (self.system.map_version(), self.system.data_version());
         let applied = self.system.apply(&command);
