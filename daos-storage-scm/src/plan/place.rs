@@ -14,11 +14,15 @@ pub(super) fn usable(at: &MountPointState, target: &ScmTarget) -> Result<(), Scm
             unsuitable(format!("it is a symbolic link to {}", to.escape_debug()))
         }
         MountPointState::NotADirectory { kind } => unsuitable(format!("it is {kind}")),
-        MountPointState::Unreadable { errno, .. } => Err(ScmError::PathDenied {
-            path,
-            action: "read".to_owned(),
-            source: Errno::from_raw_os_error(*errno),
-        }),
+        MountPointState::Unreadable { why, errno } => {
+            let source = Errno::from_raw_os_error(*errno);
+            match source {
+                Errno::ACCESS | Errno::PERM => {
+                    Err(ScmError::PathDenied { path, action: "read".to_owned(), source })
+                }
+                _ => unsuitable(why.clone()),
+            }
+        }
         MountPointState::MountPoint(mount) if mount.stacked > 1 => Err(ScmError::TargetMounted {
             mount_point: path,
             what: format!("{} file systems are mounted there over each other", mount.stacked),
