@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use daos_blockdev::testing::{ChildGuard, LoopDevice, MountGuard, must_run, run, skipped};
+use daos_blockdev::testing::{ChildGuard, LoopDevice, MountGuard, Turn, must_run, run, skipped};
 use daos_blockdev::{Content, inspect};
 use daos_storage_scm::conformance::Fixture;
 use daos_storage_scm::linux::LinuxScm;
@@ -189,13 +189,15 @@ async fn a_device_mounted_elsewhere_is_refused_r128() {
 #[tokio::test]
 async fn a_device_mounted_in_another_namespace_is_refused() {
     let test = "a_device_mounted_in_another_namespace";
-    let Some(real) = Real::loop_device(test) else { return };
-    must_run("mkfs.ext4", &["-q", "-L", "daos", device(&real).path_str()]);
+    let _turn = Turn::alone();
+    let Some(device) = LoopDevice::attach(test, 64 << 20) else { return };
+    must_run("mkfs.ext4", &["-q", "-L", "daos", device.path_str()]);
     let dir = tempfile::tempdir().expect("directory");
+    let target = dcpm_target(&dir.path().join("daos0"), device.path());
     let script = "mount \"$0\" \"$1\" && echo mounted && exec sleep 600";
     let child = Command::new("unshare")
         .args(["--mount", "--propagation", "private", "sh", "-c", script])
-        .args([device(&real).path(), dir.path()])
+        .args([device.path(), dir.path()])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
@@ -209,7 +211,7 @@ async fn a_device_mounted_in_another_namespace_is_refused() {
         return;
     }
     for intent in [Intent::Plain, Intent::Reformat] {
-        let refused = planned(&real.target, intent, &PlanFacts::default()).await;
+        let refused = planned(&target, intent, &PlanFacts::default()).await;
         let refused = refused.expect_err("mounted in another namespace");
         assert_eq!(refused.code(), 103);
         assert!(refused.to_string().contains("namespace of pid"), "{refused}");

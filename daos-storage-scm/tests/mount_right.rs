@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use daos_blockdev::testing::skipped;
+use daos_blockdev::testing::{Turn, skipped};
 use daos_storage_scm::{
     Intent, Medium, MountRight, PlanFacts, RamForm, RamSpec, ScmForm, SilentObserver, plan,
 };
@@ -54,6 +54,7 @@ fn in_namespace(arguments: &[&str], target: &Path) -> std::io::Result<Output> {
 }
 
 fn answer(test: &str, arguments: &[&str], target: &Path) -> Option<String> {
+    let _turn = Turn::alone();
     let output = match in_namespace(arguments, target) {
         Ok(output) => output,
         Err(error) => {

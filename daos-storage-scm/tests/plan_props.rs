@@ -150,7 +150,7 @@ prop_compose! {
         let size_bytes = Some(4 << 30);
         let target = ScmTarget::from_params(ScmParams {
             mount_point: MOUNT_POINT.into(),
-            ram: is_ram.then(|| RamSpec { size_bytes, numa: Some(1), hugepages: true, form }),
+            ram: is_ram.then_some(RamSpec { size_bytes, numa: Some(1), hugepages: true, form }),
             devices: (!is_ram).then(|| vec![DEVICE.into()]),
             ..ScmParams::default()
         }).expect("valid");

@@ -36,7 +36,11 @@ impl fmt::Display for ProcessRef {
 /// The mount table or `/proc` cannot be read.
 pub fn holders_of_mount(path: &Path) -> Result<Vec<ProcessRef>, BlockdevError> {
     let Some(mount) = mounts::mount_at(path)? else { return Ok(Vec::new()) };
+    let own = OwnProcess::find();
     processes(|proc_dir| {
+        if own.is_starting(proc_dir) {
+            return false;
+        }
         let by_link =
             links(proc_dir, &["cwd", "root", "exe"]).chain(descriptors(proc_dir)).any(|object| {
                 match object.mount_id {
@@ -101,12 +105,52 @@ impl OwnProcess {
     }
 
     fn is_or_is_starting(&self, proc_dir: &Path) -> bool {
-        if proc_dir.file_name() == Some(self.pid.as_ref()) {
-            return true;
-        }
-        let child = parent(proc_dir).is_some_and(|parent| parent == self.pid);
-        child && self.program.is_some() && program(proc_dir) == self.program
+        proc_dir.file_name() == Some(self.pid.as_ref()) || self.is_starting(proc_dir)
     }
+
+    fn is_starting(&self, proc_dir: &Path) -> bool {
+        if parent(proc_dir).is_none_or(|parent| parent != self.pid) {
+            return false;
+        }
+        // Descriptors outlive the old program for an instant, and the name of the thread that forked outlives both.
+        (self.program.is_some() && program(proc_dir) == self.program)
+            || fs::read(proc_dir.join("comm")).is_ok_and(|name| self.has_thread(&name))
+    }
+
+    fn has_thread(&self, name: &[u8]) -> bool {
+        let threads = Path::new("/proc").join(&self.pid).join("task");
+        fs::read_dir(threads)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .any(|thread| fs::read(thread.path().join("comm")).is_ok_and(|comm| comm == name))
+    }
+}
+
+/// Repeats what was refused as busy as long as `holders` finds nobody to blame, but not for ever.
+///
+/// A child that this program is starting holds copies of our descriptors until its exec has ended, and so keeps
+/// for a moment what we let go of. Each look at `/proc` takes longer than that moment.
+///
+/// # Errors
+/// Those of `attempt`.
+pub fn past_own_children<T, E>(
+    mut attempt: impl FnMut() -> Result<T, E>,
+    is_busy: impl Fn(&E) -> bool,
+    holders: impl Fn() -> Result<Vec<ProcessRef>, BlockdevError>,
+) -> Result<T, E> {
+    const LOOKS: usize = 12;
+    for _ in 0..LOOKS {
+        match attempt() {
+            Err(error) if is_busy(&error) => {
+                if !holders().is_ok_and(|found| found.is_empty()) {
+                    return Err(error);
+                }
+            }
+            done => return done,
+        }
+    }
+    attempt()
 }
 
 fn program(proc_dir: &Path) -> Option<(DeviceNumber, u64)> {

@@ -39,7 +39,9 @@ pub use claim::ExclusiveClaim;
 pub use content::{Content, EDGE_BYTES, Signature, SignatureKind, probe};
 pub use error::BlockdevError;
 pub use facts::{DeviceFacts, identify, inspect};
-pub use holders::{ProcessRef, holders_of_mount, openers_of_device, openers_of_file};
+pub use holders::{
+    ProcessRef, holders_of_mount, openers_of_device, openers_of_file, past_own_children,
+};
 pub use identity::{DeviceIdentity, DeviceKind, DeviceNumber};
 pub use mounts::{
     Filesystem, FilesystemKind, MountEntry, filesystem_of, mount_at, mounts, parse_mountinfo,

@@ -31,6 +31,34 @@ pub fn must_run(program: &str, arguments: &[&str]) {
     assert!(output.status.success(), "{program} {arguments:?}: {}: {said}", output.status);
 }
 
+/// A turn among the tests of this machine, ended when dropped.
+///
+/// A new mount namespace begins as a copy of all mounts, and keeps the file systems of other tests busy. Tests
+/// that make one take [`Turn::alone`]; tests that would stumble over such a copy take [`Turn::shared`].
+#[derive(Debug)]
+pub struct Turn(#[allow(dead_code)] File);
+
+impl Turn {
+    /// Waits until no test is alone.
+    #[must_use]
+    pub fn shared() -> Self {
+        Self::take(rustix::fs::FlockOperation::LockShared)
+    }
+
+    /// Waits until no other test has a turn.
+    #[must_use]
+    pub fn alone() -> Self {
+        Self::take(rustix::fs::FlockOperation::LockExclusive)
+    }
+
+    /// Locks the temporary directory itself, which all tests see and nobody needs to create.
+    fn take(how: rustix::fs::FlockOperation) -> Self {
+        let dir = File::open(std::env::temp_dir()).expect("temporary directory");
+        rustix::fs::flock(&dir, how).expect("lock on the temporary directory");
+        Self(dir)
+    }
+}
+
 /// A loop device over a sparse file in a temporary directory; detached and removed when dropped.
 #[derive(Debug)]
 pub struct LoopDevice {

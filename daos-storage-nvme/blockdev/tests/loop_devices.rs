@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use daos_blockdev::testing::{
-    ChildGuard, LoopDevice, LoopOver, MountGuard, must_run, run, skipped,
+    ChildGuard, LoopDevice, LoopOver, MountGuard, Turn, must_run, run, skipped,
 };
 use daos_blockdev::{
     Content, DeviceKind, DeviceUse, EDGE_BYTES, ExclusiveClaim, HolderKind, SignatureKind,
@@ -69,6 +69,7 @@ fn what_is_no_block_device_is_refused_by_name() {
 #[test]
 fn a_mounted_file_system_is_named_and_in_use_until_unmounted() {
     let test = "a_mounted_file_system";
+    let _turn = Turn::shared();
     let Some(device) = LoopDevice::attach(test, SIZE) else { return };
     must_run("mkfs.ext4", &["-q", "-L", "my label", device.path_str()]);
     let facts = inspect(device.path()).expect("inspect");
@@ -100,6 +101,7 @@ fn a_mounted_file_system_is_named_and_in_use_until_unmounted() {
 #[test]
 fn a_mount_in_another_namespace_is_found() {
     let test = "a_mount_in_another_namespace";
+    let _turn = Turn::alone();
     let Some(device) = LoopDevice::attach(test, SIZE) else { return };
     must_run("mkfs.ext4", &["-q", device.path_str()]);
     let dir = tempfile::tempdir().expect("directory");

@@ -99,8 +99,8 @@ async fn scan_is_stable(fixture: &dyn Fixture) -> Outcome {
     let mounted = format(fixture, Intent::Plain, &PlanFacts::default()).await?;
     let (first, second) = (scan().await?, scan().await?);
     expect(first == second, "two scans of a formatted medium differ")?;
-    let shown = first.namespaces.known().iter().filter_map(|each| each.mount.as_ref());
-    let usage = shown.filter(|mount| mount.path == mounted.mount_point).last();
+    let mut shown = first.namespaces.known().iter().filter_map(|each| each.mount.as_ref());
+    let usage = shown.rfind(|mount| mount.path == mounted.mount_point);
     let usage = usage.ok_or("the mounted target is not in the scan")?;
     expect(usage.total_bytes > 0 && usage.avail_bytes <= usage.total_bytes, "usage makes no sense")
 }

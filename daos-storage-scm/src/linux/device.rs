@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use daos_blockdev::{DeviceIdentity, DeviceNumber, ExclusiveClaim, probe};
+use daos_blockdev::{DeviceIdentity, DeviceNumber, ExclusiveClaim, past_own_children, probe};
 use rustix::io::Errno;
 
 use super::observe::content_of;
@@ -77,6 +77,12 @@ pub(super) fn wipe(plan: &ScmPlan) -> Result<PinnedDevice, ScmError> {
     Ok(pinned)
 }
 
+/// Whether the planned device can be claimed by us, so that nobody else has it.
+pub(super) fn is_free(plan: &ScmPlan) -> Result<(), ScmError> {
+    ExclusiveClaim::take(&planned(plan)?.identity)?;
+    Ok(())
+}
+
 /// Claims the device again and reads back what mkfs made: on the planned device, ours, and a new one.
 pub(super) fn check_made(plan: &ScmPlan, pinned: &PinnedDevice) -> Result<(), ScmError> {
     let facts = planned(plan)?;
@@ -118,12 +124,21 @@ pub(super) fn mount(
     let data = CString::new(options)
         .map_err(|_| ScmError::system("mount ext4 on", mount_point, Errno::INVAL))?;
     mountpoint::mount_on(mount_point, expected, |held| {
-        rustix::mount::mount(device, held, "ext4", mountpoint::MOUNT_FLAGS, Some(&*data))
+        // A mount claims the device as we did.
+        past_own_children(
+            || rustix::mount::mount(device, held, "ext4", mountpoint::MOUNT_FLAGS, Some(&*data)),
+            |errno| *errno == Errno::BUSY,
+            || daos_blockdev::openers_of_device(daos_blockdev::identify(device)?.number),
+        )
     })?
     .map_err(|errno| match errno {
         Errno::PERM | Errno::ACCESS => ScmError::MayNotMount {
             mount_point: mount_point.to_owned(),
             why: format!("mounting ext4: {errno}"),
+        },
+        Errno::BUSY => ScmError::InUse {
+            device: device.to_owned(),
+            users: vec!["it cannot be mounted, somebody has claimed it".to_owned()],
         },
         // The kernel's word for options that the device cannot fulfil.
         Errno::INVAL | Errno::OPNOTSUPP if has_dax(options) => {

@@ -67,6 +67,27 @@ impl LinuxScm {
         self
     }
 
+    /// While another thread starts a process, that one holds a copy of the claim we just gave up, for an
+    /// instant: what mkfs found in use and we can claim is tried again.
+    async fn make_ext4(
+        &self,
+        plan: &ScmPlan,
+        device: &Path,
+        held: &PinnedDevice,
+    ) -> Result<(), ScmError> {
+        const RETRIES: usize = 3;
+        for _ in 0..RETRIES {
+            match self.runner.make_ext4(device, &held.path_for_programs()).await {
+                Err(error) if run::found_in_use(&error) => {
+                    let planned = plan.clone();
+                    blocking(move || device::is_free(&planned)).await?;
+                }
+                done => return done,
+            }
+        }
+        self.runner.make_ext4(device, &held.path_for_programs()).await
+    }
+
     async fn take(
         &self,
         plan: &ScmPlan,
@@ -78,7 +99,7 @@ impl LinuxScm {
                 let what = "a file system is made only on a device just wiped".to_owned();
                 return Err(ScmError::Internal { what });
             };
-            self.runner.make_ext4(device, &held.path_for_programs()).await?;
+            self.make_ext4(plan, device, &held).await?;
             let planned = plan.clone();
             return blocking(move || device::check_made(&planned, &held)).await;
         }

@@ -115,6 +115,11 @@ impl Runner {
     }
 }
 
+/// Whether mkfs found the device claimed by somebody.
+pub(super) fn found_in_use(error: &ScmError) -> bool {
+    matches!(error, ScmError::CommandFailed { output, .. } if output.contains("in use"))
+}
+
 fn said(stdout: &[u8], stderr: &[u8]) -> String {
     let texts = [stdout, stderr].map(|bytes| String::from_utf8_lossy(bytes).trim().to_owned());
     let mut text = texts.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n");

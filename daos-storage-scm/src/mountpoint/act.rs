@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use daos_blockdev::holders_of_mount;
+use daos_blockdev::{holders_of_mount, past_own_children};
 use rustix::fs::{CWD, Gid, Mode, Uid};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags};
@@ -108,7 +108,12 @@ pub(crate) fn unmount(path: &Path, expected: FoundAt) -> Result<Unmounted, ScmEr
             why: "something else is mounted there by now".to_owned(),
         });
     }
-    match rustix::mount::unmount(&resolved, UnmountFlags::NOFOLLOW) {
+    let unmounted = past_own_children(
+        || rustix::mount::unmount(&resolved, UnmountFlags::NOFOLLOW),
+        |errno| *errno == Errno::BUSY,
+        || holders_of_mount(path),
+    );
+    match unmounted {
         Ok(()) => still_mounted(path, expected),
         Err(Errno::BUSY) => {
             Err(ScmError::Busy { mount_point: path.to_owned(), holders: holders_of_mount(path)? })

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use daos_blockdev::testing::{
-    ChildGuard, LoopDevice, LoopOver, MountGuard, must_run, run, skipped,
+    ChildGuard, LoopDevice, LoopOver, MountGuard, Turn, must_run, run, skipped,
 };
 use daos_storage_scm::conformance::{Fixture, Foreign, Held};
 use daos_storage_scm::linux::LinuxScm;
@@ -115,6 +115,7 @@ pub struct Real {
     device: Option<LoopDevice>,
     _shm: Option<OnShm>,
     _dir: TempDir,
+    _turn: Turn,
 }
 
 impl Real {
@@ -156,7 +157,7 @@ impl Real {
         dir: TempDir,
     ) -> Self {
         let _unmount = Unmounting(target.mount_point().to_owned());
-        Self { target, _unmount, device, _shm: shm, _dir: dir }
+        Self { target, _unmount, device, _shm: shm, _dir: dir, _turn: Turn::shared() }
     }
 
     pub fn device(&self) -> Option<&LoopDevice> {
