@@ -173,6 +173,17 @@ fn control_iface_must_have_an_address_with_either_data_plane() {
 }
 
 #[test]
+fn a_replica_listens_where_it_is_listed() {
+    let listed = |address: &str| {
+        let top = format!("control_iface: eth1\nmgmt_svc_replicas: ['{address}']\n");
+        verdict(&text(&top, "", &["eth0"]), &facts()).faults
+    };
+    assert_eq!(listed("10.0.1.1")[0].fault.code, 740, "another address of this host");
+    assert_eq!(listed("10.0.0.1"), [], "the address it listens on");
+    assert_eq!(listed("10.9.9.9"), [], "another host");
+}
+
+#[test]
 fn too_few_hugepages_are_noticed() {
     let found = verdict(&text("nr_hugepages: 5\n", FILE, &["eth0"]), &facts());
     assert!(found.notices.iter().any(|notice| notice.key == "nr_hugepages"), "{found:?}");

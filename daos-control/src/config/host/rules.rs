@@ -59,7 +59,32 @@ fn control_interface(
         let remedy = "name an interface with an IPv4 address, or remove `control_iface`";
         check.fault("control_iface", code::SERVER_CONFIG_BAD_CONTROL_INTERFACE, text, remedy);
     }
+    replica_elsewhere(check, config, facts, address?);
     address
+}
+
+/// A replica of this host must be reached where the server listens. Replicas given by name are not looked up.
+fn replica_elsewhere(
+    check: &mut Check<'_>,
+    config: &ServerConfig,
+    facts: &HostFacts,
+    listening: Ipv4Addr,
+) {
+    let interfaces = &facts.network.interfaces;
+    let is_ours = |address: &Ipv4Addr| {
+        interfaces.iter().any(|interface| interface.addresses.contains(address))
+    };
+    for replica in config.replicas.iter().filter(|replica| replica.port == config.port) {
+        let Some(address) = replica.host.parse::<Ipv4Addr>().ok().filter(is_ours) else { continue };
+        if address != listening {
+            check.fault(
+                "control_iface",
+                code::SERVER_CONFIG_CONTROL_INTERFACE_MISMATCH,
+                format!("this host is replica {address}, and the server listens on {listening}"),
+                "name the interface with the replica's address, or list the replica by this one's",
+            );
+        }
+    }
 }
 
 fn ram_tiers(
