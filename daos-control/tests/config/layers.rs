@@ -123,20 +123,19 @@ fn faults_of_options_do_not_point_into_the_file() {
     assert!(faults[0].fault.description.contains("command line"), "{faults:?}");
 }
 
-/// Prints the configuration of [`FILE`]; run by the test below in processes with other environments.
+/// Also run by the test below, in processes with other environments, for what it prints.
 #[test]
-fn r27_print_for_other_environments() {
-    if std::env::var_os("CONFIG_TEST_PRINT").is_some() {
-        println!("<<{:?}>>", valid(FILE));
-    }
+fn r27_the_file_decides() {
+    let config = valid(FILE);
+    assert_eq!((config.name.as_str(), config.port), ("from_file", 10002));
+    println!("<<{config:?}>>");
 }
 
 #[test]
 fn r27_the_environment_sets_nothing() {
     let print = |variables: &[(&str, &str)]| {
         let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "layers::r27_print_for_other_environments", "--nocapture"])
-            .env("CONFIG_TEST_PRINT", "1")
+            .args(["--exact", "layers::r27_the_file_decides", "--nocapture"])
             .envs(variables.iter().copied())
             .output()
             .unwrap();
