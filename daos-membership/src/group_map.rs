@@ -56,6 +56,19 @@ impl GroupMap {
         map
     }
 
+    /// A map of these engines, for those who keep their own members; the last of a doubled rank counts.
+    #[must_use]
+    pub fn from_engines(version: u32, engines: impl IntoIterator<Item = GroupMapEngine>) -> Self {
+        let by_rank: BTreeMap<Rank, GroupMapEngine> =
+            engines.into_iter().map(|engine| (engine.rank, engine)).collect();
+        let mut map = Self { version, engines: by_rank.len(), ..Self::default() };
+        for engine in by_rank.into_values() {
+            let part = map.parts.entry(engine.rank.get() / PART).or_default();
+            Arc::make_mut(part).push(engine);
+        }
+        map
+    }
+
     /// Its version; rises with every publication.
     #[must_use]
     pub fn version(&self) -> u32 {

@@ -63,6 +63,20 @@ impl Reply {
         Self { body, after: None }
     }
 
+    /// The body, dropping what follows it.
+    #[cfg(test)]
+    pub(crate) fn into_body(self) -> Vec<u8> {
+        self.body
+    }
+
+    /// Does what follows the answer, as when it was sent.
+    #[cfg(test)]
+    pub(crate) fn answered(self) {
+        if let Some(after) = self.after {
+            after();
+        }
+    }
+
     /// Runs `after` when the answer was sent or the peer did not wait for it.
     #[must_use]
     pub fn then(self, after: impl FnOnce() + Send + 'static) -> Self {

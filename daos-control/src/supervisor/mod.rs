@@ -4,6 +4,8 @@
 //! child processes; `sim`: scripted engines in this process), the pure rules (`phase`, `restart_policy`), and the
 //! suite every body passes (`conformance`). Called by `engine` and the server assembly. Knows neither gRPC nor storage.
 
+#[cfg(feature = "testing")]
+pub mod conformance;
 mod engine_calls;
 mod engine_task;
 mod error;
@@ -45,8 +47,8 @@ pub use upcalls::{
 ///
 /// Bodies must hold the rules of contract 3.5 and of what real engines were seen to do: a set-up is never sent twice
 /// nor before the rank, group updates never run side by side nor backwards, every process that was started is reaped,
-/// and its end is an event even when it came before the engine was ready. [`conformance`](super::supervisor) is the
-/// suite that says so in code (feature `testing`).
+/// and its end is an event even when it came before the engine was ready. The module
+/// `conformance` (feature `testing`) says so in code.
 ///
 /// Futures may be dropped: what was asked for may happen all the same.
 #[async_trait]

@@ -227,3 +227,59 @@ fn remove_stale_engine_sockets(directory: &Path) -> Result<(), BindError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use super::super::event::{EngineEventKind, ExitCause};
+    use super::super::launch::StopLimits;
+    use super::super::upcalls::UpcallError;
+    use super::*;
+
+    #[derive(Debug)]
+    struct NoProperties;
+
+    #[async_trait]
+    impl EngineUpcalls for NoProperties {
+        async fn system_properties(
+            &self,
+            _keys: &[String],
+        ) -> Result<BTreeMap<String, String>, UpcallError> {
+            Ok(BTreeMap::new())
+        }
+    }
+
+    /// A real engine hung for over 20 s after its notice was refused.
+    #[tokio::test]
+    async fn an_engine_that_stays_after_a_refused_notice_is_killed() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = ProcessOptions::new(directory.path(), 1);
+        let supervisor = ProcessSupervisor::new(options, Arc::new(NoProperties)).unwrap();
+        let mut events = supervisor.events().unwrap();
+        let launch = EngineLaunch {
+            index: 0,
+            program: "/bin/sh".into(),
+            arguments: vec!["-c".into(), "trap '' INT TERM; sleep 1000".into()],
+            environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
+            working_dir: None,
+            limits: StopLimits {
+                after_refusal: Duration::from_millis(50),
+                ..StopLimits::default()
+            },
+        };
+        let pid = supervisor.start(launch).await.unwrap();
+        supervisor.fleet.running(0).await.unwrap().kill_unless_it_ends().await;
+        events.next().await.unwrap();
+        let exit = tokio::time::timeout(Duration::from_secs(30), events.next()).await.unwrap();
+        let expected = EngineEventKind::Exited {
+            pid,
+            status: ExitStatus::Signal(9),
+            was_ready: false,
+            cause: ExitCause::Refused,
+        };
+        assert_eq!(exit.unwrap().kind, expected);
+        supervisor.shutdown(StopHow::Kill).await;
+    }
+}

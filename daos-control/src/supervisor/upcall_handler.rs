@@ -227,3 +227,7 @@ fn bio_error(engine: &Running, body: &[u8]) -> Result<Reply, Status> {
     );
     Ok(Reply::new(Vec::new()))
 }
+
+#[cfg(test)]
+#[path = "upcall_handler_test.rs"]
+mod tests;
