@@ -27,13 +27,16 @@ pub trait Bed: Send + Sync {
     fn leftovers(&self) -> Vec<String>;
 }
 
+/// A check under way.
+pub type CheckFuture<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
 /// One rule.
 #[derive(Clone, Copy)]
 pub struct Check {
     /// The rule in words.
     pub name: &'static str,
     /// Panics if the body breaks it.
-    pub run: for<'a> fn(&'a dyn Bed) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
+    pub run: fn(&dyn Bed) -> CheckFuture<'_>,
 }
 
 impl std::fmt::Debug for Check {
