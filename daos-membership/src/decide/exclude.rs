@@ -78,13 +78,15 @@ pub fn exclude(
     Ok(ExcludePlan { change, results })
 }
 
-/// Takes members out of the system for good. Their ranks are not given to other engines.
+/// Takes members out of the system for good. Their ranks are not given to other engines. Ranks that were removed
+/// before are passed over, so that a removal can be repeated (E33).
 ///
 /// # Errors
-/// When a rank does not exist, or a member is ready or joined.
+/// When a rank was never given, or a member is ready or joined.
 pub fn remove(system: &System, ranks: &RankSet) -> Result<Vec<Change>, MembershipError> {
-    let ranks = resolve::existing(system, &Selection::Ranks(ranks.clone()))?;
-    let members = ranks.iter().filter_map(|rank| system.member(rank));
+    let there: RankSet = ranks.iter().filter(|rank| system.retired(*rank).is_none()).collect();
+    let there = resolve::existing(system, &Selection::Ranks(there))?;
+    let members = there.iter().filter_map(|rank| system.member(rank));
     members
         .map(|member| match member.is_available() {
             true => {

@@ -141,7 +141,8 @@ impl ReplicateError {
 #[async_trait]
 pub trait Replicate: Send + Sync + fmt::Debug {
     /// Commits a command and applies it. When it returns, the command is durable and [`Replicate::view`] shows
-    /// it. A caller that stops waiting does not take the command back.
+    /// it. A caller that stops waiting does not take the command back. Where an answer depends on others, it
+    /// comes within a deadline of the body's own, if only as [`ReplicateError::OutcomeUnknown`].
     ///
     /// # Errors
     /// [`ReplicateError`] says which of them leave the outcome open.

@@ -69,6 +69,11 @@ impl MembershipHandle {
     ) -> Result<Vec<(Rank, ReportOutcome)>, MembershipError> {
         let decide = move |system: &System| {
             let plan = states::update(system, &results, on_failure)?;
+            for (rank, outcome) in &plan.outcomes {
+                if *outcome != ReportOutcome::Recorded {
+                    tracing::debug!(%rank, ?outcome, "report about a rank changes nothing");
+                }
+            }
             Ok((plan.change.into_iter().collect(), plan.outcomes))
         };
         self.change(decide).await

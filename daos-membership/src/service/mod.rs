@@ -63,7 +63,7 @@ impl JoinReply {
     }
 }
 
-/// The running service. Dropping it without [`Membership::shutdown`] ends it without order.
+/// The running service. Dropping it ends it as well, but then nobody knows when it has ended.
 #[derive(Debug)]
 pub struct Membership {
     handle: MembershipHandle,

@@ -118,6 +118,8 @@ impl Writer {
 
     /// Serves requests in the order of their arrival.
     async fn serve(&mut self, mut waiting: VecDeque<Request>) {
+        // In case that taking over failed when the term began.
+        self.step_up_if_new().await;
         while let Some(request) = waiting.pop_front() {
             match request {
                 Request::Join { request, reply } => {
@@ -197,7 +199,8 @@ impl Writer {
                 self.publish();
                 self.resume_if_settled().await;
                 for (acceptance, changes, reply) in accepted {
-                    let refusal = applied.outcomes[changes].iter().find_map(|o| o.as_ref().err());
+                    let outcomes = applied.outcomes.get(changes).unwrap_or_default();
+                    let refusal = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
                     answer(reply, self.reply(&acceptance, refusal, &applied));
                 }
             }

@@ -157,6 +157,9 @@ fn only_members_that_are_down_can_be_removed() {
     let system = system_of(&[(1, MemberState::Stopped)]);
     let error = exclude::remove(&system, &ranks("1-2")).unwrap_err();
     assert_eq!(error.code(), code::UNKNOWN_MEMBERS, "one that is missing keeps the others");
+    let mut removed = system;
+    apply(&mut removed, Change::RemoveMember { rank: rank(1), uuid: uuid(1) });
+    assert_eq!(exclude::remove(&removed, &ranks("1")).unwrap(), [], "it can be repeated");
 }
 
 fn result(n: u32, errored: bool, state: MemberState) -> MemberResult {

@@ -514,13 +514,19 @@ async fn a_failed_disk_is_told_to_whoever_asks() {
 struct Follower {
     role: watch::Sender<RoleInfo>,
     cell: SystemCell,
+    /// Proposals that time out before the others are committed.
+    lost: AtomicU64,
 }
 
 #[async_trait]
 impl Replicate for Follower {
     async fn propose(&self, command: Command) -> Result<Applied, ReplicateError> {
         self.role.borrow().check_leader()?;
-        Ok(self.cell.apply(&command))
+        let take = |lost: u64| lost.checked_sub(1);
+        match self.lost.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take) {
+            Ok(_) => Err(ReplicateError::OutcomeUnknown),
+            Err(_) => Ok(self.cell.apply(&command)),
+        }
     }
 
     fn role(&self) -> watch::Receiver<RoleInfo> {
@@ -554,7 +560,8 @@ async fn a_follower_names_the_leader_and_serves_once_it_leads() {
     });
     let mut system = samples::system();
     system.apply(&samples::command(vec![samples::admit(1)]));
-    let replica = Arc::new(Follower { role, cell: SystemCell::new(system) });
+    let (cell, lost) = (SystemCell::new(system), AtomicU64::new(0));
+    let replica = Arc::new(Follower { role, cell, lost });
     let service = Membership::start(Arc::clone(&replica) as _, Arc::new(SystemClock), options());
     let handle = service.handle();
     match handle.join(join_request(2)).await.unwrap_err() {
@@ -579,4 +586,23 @@ async fn a_follower_names_the_leader_and_serves_once_it_leads() {
     let reply = handle.join(join_request(2)).await.unwrap();
     assert_eq!(reply.rank, rank(2));
     assert_eq!(*handle.group_map().borrow(), handle.view().read(GroupMap::of));
+}
+
+#[tokio::test]
+async fn a_leader_that_could_not_take_over_tries_again_before_it_serves() {
+    let (role, _) = watch::channel(RoleInfo {
+        role: Role::Leader,
+        term: 1,
+        me: me(),
+        leader: Some(me()),
+        replicas: vec![me()],
+    });
+    let (cell, lost) = (SystemCell::new(System::new(samples::identity())), AtomicU64::new(2));
+    let replica = Arc::new(Follower { role, cell, lost });
+    let service = Membership::start(Arc::clone(&replica) as _, Arc::new(SystemClock), options());
+    let handle = service.handle();
+    // The provider is not known yet: a client tries again on these words.
+    let early = handle.join(join_request(1)).await.unwrap_err();
+    assert_eq!(early.to_string(), "leader step-up in progress (try again)");
+    assert_eq!(handle.join(join_request(1)).await.unwrap().rank, rank(1));
 }
