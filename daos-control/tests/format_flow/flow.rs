@@ -209,6 +209,39 @@ async fn device_config_is_made_anew_at_start() {
     assert_eq!(fs::read(&path).unwrap(), whole);
 }
 
+/// R148, seed-behaviour 4.4: start and finish of each class, every step, and the key words of the samples.
+#[tokio::test]
+async fn log_tells_the_steps_of_a_format() {
+    let test = "log_tells_the_steps_of_a_format";
+    let Some(host) = Host::new(test, Form::Directory, 1).await else { return };
+    let (log, lines) = crate::log::collect();
+    let _guard = tracing::subscriber::set_default(log);
+    let service = host.service();
+    service.bring_up(0).await;
+    // In this very thread, where the log is collected.
+    service.apply(PLAIN, None).await.unwrap();
+    service.bring_up(0).await;
+    let lines = lines.lock().unwrap().clone();
+    let mut rest = lines.iter();
+    for words in [
+        "waiting for storage format on server 0",
+        "write the format mark",
+        "performing scm format",
+        "create directory",
+        "scm format on server 0 finished",
+        "performing nvme format on server 0, may take several minutes",
+        "create file of 1073741824 bytes",
+        "nvme format on server 0 finished",
+        "write the device configuration",
+        "write the superblock",
+        "remove the format mark",
+        "storage format successful on server 0",
+        "server 0 has already been formatted",
+    ] {
+        assert!(rest.any(|line| line.contains(words)), "{words}, in this order: {lines:#?}");
+    }
+}
+
 #[tokio::test]
 async fn replace_needs_an_engine_that_needs_a_format() {
     let test = "replace_needs_an_engine_that_needs_a_format";

@@ -152,6 +152,24 @@ async fn foreign_block_file_is_kept_and_the_rest_is_finished_later() {
     assert_eq!(first_mebibyte(&host.files.join("elsewhere")), before);
 }
 
+/// W6, R92, R131: a bad engine hides and stops no other.
+#[tokio::test]
+async fn bad_engine_stops_no_other() {
+    let Some(host) = Host::new("bad_engine_stops_no_other", Form::Directory, 2).await else {
+        return;
+    };
+    fs::create_dir(host.mount(0)).unwrap();
+    fs::write(host.mount(0).join("thesis.tex"), "years of work").unwrap();
+    let service = host.service();
+    let report = service.apply(PLAIN, None).await.unwrap();
+    assert_eq!(
+        lines(&report),
+        ["0 scm failed 1203", "0 nvme skipped", "1 scm formatted", "1 nvme formatted"]
+    );
+    assert_eq!(service.bring_up(1).await, BroughtUp::Ready);
+    assert_eq!(fs::read(host.mount(0).join("thesis.tex")).unwrap(), b"years of work");
+}
+
 /// A formatted engine is not given up when the plan already knows that a device is in the way.
 #[tokio::test]
 async fn formatted_engine_survives_a_reformat_that_cannot_complete() {
