@@ -1,21 +1,29 @@
-//! Collects the messages of the log of one thread.
+//! Collects the messages of the log, thread by thread: a test sees those of its own.
 
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
+use std::thread::{self, ThreadId};
 
 use tracing::field::{Field, Visit};
 use tracing::span;
 use tracing::{Event, Metadata, Subscriber};
 
-pub type Lines = Arc<Mutex<Vec<String>>>;
+static LINES: Mutex<Vec<(ThreadId, String)>> = Mutex::new(Vec::new());
 
-/// A log and what it has heard so far.
-pub fn collect() -> (Collector, Lines) {
-    let lines = Lines::default();
-    (Collector(Arc::clone(&lines)), lines)
+/// Starts collecting, for all tests of this process.
+pub fn collect() {
+    // Another test may have done so already.
+    let _ = tracing::subscriber::set_global_default(Collector);
 }
 
-pub struct Collector(Lines);
+/// What this thread has logged so far.
+pub fn lines() -> Vec<String> {
+    let own = thread::current().id();
+    let lines = LINES.lock().unwrap();
+    lines.iter().filter(|(id, _)| *id == own).map(|(_, line)| line.clone()).collect()
+}
+
+struct Collector;
 
 struct Message(String);
 
@@ -43,7 +51,7 @@ impl Subscriber for Collector {
     fn event(&self, event: &Event<'_>) {
         let mut message = Message(String::new());
         event.record(&mut message);
-        self.0.lock().unwrap().push(message.0);
+        LINES.lock().unwrap().push((thread::current().id(), message.0));
     }
 
     fn enter(&self, _span: &span::Id) {}
