@@ -11,14 +11,14 @@ use uuid::Uuid;
 
 use super::execute::blocking;
 use super::faults;
-use super::observe::{LEFTOVERS, observe};
+use super::observe::observe;
 use super::service::{FormatService, Inner};
 use super::targets::EngineTarget;
 use crate::fault::Fault;
 use crate::start_table::{
     Mountable, ScmAtStart, StartDecision, StartFacts, WaitReason, decide_start,
 };
-use crate::superblock::{self, Superblock};
+use crate::superblock::{self, EngineHome, Superblock};
 
 /// What came of bringing up an engine's storage.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,10 +161,7 @@ impl Inner {
         let scm = &self.hands.scm;
         let made = async {
             let observed = scm.observe(&target.scm).await?;
-            let facts = PlanFacts {
-                leftovers: LEFTOVERS.map(str::to_owned).to_vec(),
-                ..PlanFacts::default()
-            };
+            let facts = PlanFacts { leftovers: EngineHome::leftovers(), ..PlanFacts::default() };
             let plan = daos_storage_scm::plan(&target.scm, &observed, Intent::Plain, &facts)?;
             let digest = plan.digest().clone();
             scm.format(plan.accept(&digest)?, &SilentObserver).await

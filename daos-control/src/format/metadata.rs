@@ -17,14 +17,6 @@ use crate::superblock::EngineHome;
 
 /// Mode of the directories (contract 5.4).
 const MODE: u32 = 0o775;
-/// The files of one engine; everything else in its directory is somebody's own.
-const ENGINE_FILES: [&str; 5] = [
-    "superblock",
-    "superblock.staging",
-    "superblock.reset",
-    "daos_nvme.conf",
-    ".daos_nvme.conf.new",
-];
 /// File system types that are known to keep what they are given, by magic number: ext, xfs, btrfs, f2fs, zfs,
 /// tmpfs, overlayfs.
 const FAMILIAR: [i64; 7] =
@@ -234,8 +226,11 @@ pub fn plan(
     }
     let directory = home.directory();
     let content = observed.entries.clone().unwrap_or_default();
+    // Everything else in the directory is somebody's own.
+    let mut ours = EngineHome::leftovers();
+    ours.extend(["superblock".to_owned(), "superblock.reset".to_owned()]);
     let foreign: Vec<String> =
-        content.iter().filter(|name| !ENGINE_FILES.contains(&name.as_str())).cloned().collect();
+        content.iter().filter(|name| !ours.contains(name)).cloned().collect();
     if !foreign.is_empty() {
         return Err(RefusedMetadata::ForeignContent { path: directory, entries: foreign });
     }

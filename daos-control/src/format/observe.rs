@@ -16,12 +16,7 @@ use futures_util::future::{join_all, join3};
 use super::targets::EngineTarget;
 use super::{Journal, JournalError, MarkState, MetadataObserved, metadata};
 use crate::start_table::{Contents, ScmAtStart, StartFacts};
-use crate::superblock::{self, SuperblockError, SuperblockState};
-
-/// Files that a format or a start of our own may leave on an SCM mount before the superblock: they count as
-/// nothing.
-pub(super) const LEFTOVERS: [&str; 3] =
-    ["daos_nvme.conf", ".daos_nvme.conf.new", "superblock.staging"];
+use crate::superblock::{self, EngineHome, SuperblockError, SuperblockState};
 
 /// Everything seen of one engine's storage.
 #[derive(Debug)]
@@ -196,7 +191,7 @@ fn unusable(observed: &ScmObserved, why: &str) -> ScmAtStart {
 }
 
 fn contents(entries: &Entries) -> Contents {
-    let leftovers = LEFTOVERS.map(str::to_owned);
+    let leftovers = EngineHome::leftovers();
     if entries.is_empty() || entries.only(&leftovers) {
         return Contents::Empty;
     }

@@ -4,8 +4,14 @@
 
 use std::path::{Path, PathBuf};
 
+use daos_storage_nvme::engine_config::{CONFIG_FILE_NAME, temporary_name};
+
+use crate::durable_file::staging_path;
+
 /// Directory below `control_metadata.path` that holds everything of ours.
 const CONTROL_DIRECTORY: &str = "daos_control";
+/// Name of the superblock.
+const SUPERBLOCK: &str = "superblock";
 /// Directory of the replicated system database.
 const SYSTEM_DATABASE: &str = "control_raft";
 
@@ -47,13 +53,22 @@ impl EngineHome {
     /// Path of the superblock.
     #[must_use]
     pub fn superblock(&self) -> PathBuf {
-        self.directory().join("superblock")
+        self.directory().join(SUPERBLOCK)
     }
 
     /// Path of the config from which the engine learns its block devices (contract 5.3).
     #[must_use]
     pub fn device_config(&self) -> PathBuf {
-        self.directory().join("daos_nvme.conf")
+        self.directory().join(CONFIG_FILE_NAME)
+    }
+
+    /// Names of the files that a format or a start of our own may leave in an engine's home before the superblock.
+    #[must_use]
+    pub fn leftovers() -> Vec<String> {
+        let config = Path::new(CONFIG_FILE_NAME);
+        let staged = [temporary_name(config), staging_path(Path::new(SUPERBLOCK))];
+        let names = staged.iter().map(|path| path.display().to_string());
+        names.chain([CONFIG_FILE_NAME.to_owned()]).collect()
     }
 
     /// Where the system database of this host lies when this is the home of engine 0.
@@ -92,6 +107,13 @@ mod tests {
         assert_eq!(home.superblock(), Path::new("/mnt/daos1/superblock"));
         assert_eq!(home.device_config(), Path::new("/mnt/daos1/daos_nvme.conf"));
         assert_eq!(home.system_database(), Path::new("/mnt/daos1/control_raft"));
+    }
+
+    #[test]
+    fn leftovers_are_the_files_before_the_superblock() {
+        let mut names = EngineHome::leftovers();
+        names.sort();
+        assert_eq!(names, [".daos_nvme.conf.new", "daos_nvme.conf", "superblock.staging"]);
     }
 
     #[test]

@@ -83,7 +83,9 @@ fn config_error(path: &Path, action: &'static str, source: io::Error) -> BdevErr
     BdevError::ConfigFile { path: path.to_owned(), action, source }
 }
 
-fn temporary_name(path: &Path) -> PathBuf {
+/// The name under which a new file is staged beside `path`; a crash may leave it behind.
+#[must_use]
+pub fn temporary_name(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.new"))
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{BdevTarget, TierDevices};
 use crate::{BdevError, FileOwner, PciAddress, Roles};
 
-pub use file::{read, write};
+pub use file::{read, temporary_name, write};
 
 /// Name of the file below the SCM mount or the engine's control metadata directory.
 pub const CONFIG_FILE_NAME: &str = "daos_nvme.conf";

@@ -5,11 +5,11 @@ use daos_storage_scm::{PlanFacts, ScmError, ScmPlan};
 
 use super::{DevicePlan, EnginePlan, EngineWork, Verdict, rows};
 use crate::fault::Fault;
-use crate::format::observe::{EngineObserved, LEFTOVERS};
+use crate::format::observe::EngineObserved;
 use crate::format::report::StorageMedium;
 use crate::format::targets::EngineTarget;
 use crate::format::{FormatRequest, Mark, MarkState, MetadataPlan, faults, metadata};
-use crate::superblock::SuperblockState;
+use crate::superblock::{EngineHome, SuperblockState};
 
 pub(super) fn refused(index: u32, fault: Fault) -> EnginePlan {
     EnginePlan { index, verdict: Verdict::Refused(fault), devices: Vec::new(), system_lost: false }
@@ -130,7 +130,7 @@ fn plan_scm(
     let facts = PlanFacts {
         engine_running: false,
         superblock_seen: history.known_to_be_ours,
-        leftovers: LEFTOVERS.map(str::to_owned).to_vec(),
+        leftovers: EngineHome::leftovers(),
     };
     daos_storage_scm::plan(&target.scm, observed, history.intent, &facts).map_err(|error| {
         match error {
