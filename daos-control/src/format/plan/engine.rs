@@ -126,7 +126,7 @@ fn plan_scm(
     seen: &EngineObserved,
     history: &History,
 ) -> Result<ScmPlan, ScmFault> {
-    let observed = seen.scm.as_ref().map_err(|error| ScmFault::refused(error))?;
+    let observed = seen.scm.as_ref().map_err(ScmFault::refused)?;
     let facts = PlanFacts {
         engine_running: false,
         superblock_seen: history.known_to_be_ours,
