@@ -24,6 +24,8 @@ pub mod network;
 pub mod rpc;
 #[cfg(feature = "server")]
 pub mod scan;
+#[cfg(feature = "server")]
+pub mod server;
 #[cfg(feature = "drpc")]
 pub mod stand_in;
 #[cfg(feature = "server")]

@@ -1,2 +1,55 @@
-//! Placeholder until its first room lands.
-fn main() {}
+//! `daos_server`: parse the command line, build a configuration, run, say how it ended (R19).
+//!
+//! Everything it does is in `daos-control`; here are words, log lines and exit codes.
+
+mod cli;
+mod commands;
+mod logging;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use daos_control::Fault;
+
+use cli::Cli;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(told) => {
+            // Help is an answer on standard output; everything else is an error (R19, R69).
+            let failed = told.use_stderr();
+            let _closed_pipe = told.print();
+            return if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+        }
+    };
+    match commands::run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The error on standard error, and what to do about it on a second line (R19, R48).
+fn report(error: &anyhow::Error) {
+    let faults = error.downcast_ref::<commands::Faults>();
+    let single = error.downcast_ref::<Fault>();
+    let all: Vec<&Fault> = match (faults, single) {
+        (Some(faults), _) => faults.0.iter().collect(),
+        (None, Some(fault)) => vec![fault],
+        (None, None) => {
+            eprintln!("ERROR: daos_server: {error:#}");
+            return;
+        }
+    };
+    for fault in all {
+        let reason =
+            if fault.reason.is_empty() { String::new() } else { format!(": {}", fault.reason) };
+        eprintln!("ERROR: {fault}{reason}");
+        if fault.has_resolution() {
+            eprintln!("ERROR: {}", fault.resolution_line());
+        }
+    }
+}

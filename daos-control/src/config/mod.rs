@@ -43,7 +43,7 @@ pub use self::{
     defaults::*,
     error::{ConfigError, ConfigFault, Notice},
     fault_domain::{FaultDomainError, check_fault_path, fault_path},
-    host::{HostFacts, HostMemory, HostVerdict, MeminfoError, check_host},
+    host::{Fitted, HostFacts, HostMemory, HostVerdict, MeminfoError, check_host, fit_to_host},
     load::{Loaded, Surroundings, built_in, default_state_dir, load, parse, resolve_path},
     model::*,
     validate::{Refused, Validated, validate},

@@ -34,12 +34,18 @@ impl Replicas {
         self.own == Some(0)
     }
 
+    /// Address of this host's own replica.
+    #[must_use]
+    pub fn own_address(&self) -> Option<SocketAddrV4> {
+        self.own.and_then(|own| self.addresses.get(own)).copied()
+    }
+
     /// The address this host announces: its replica address, else one that asks the peer to use the sender's (contract 1.1).
     #[must_use]
     pub fn announced(&self, port: u16, control_interface: Option<Ipv4Addr>) -> SocketAddrV4 {
-        match (control_interface, self.own.and_then(|own| self.addresses.get(own))) {
+        match (control_interface, self.own_address()) {
             (Some(ip), _) => SocketAddrV4::new(ip, port),
-            (None, Some(own)) => *own,
+            (None, Some(own)) => own,
             (None, None) => SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port),
         }
     }

@@ -3,10 +3,12 @@
 //! The rules are pure and take [`HostFacts`]; `observe` gathers these. Called by the server before it prepares
 //! anything. Rules that protect a real engine are one notice each with the emulated data plane.
 
+mod fit;
 mod memory;
 mod observe;
 mod rules;
 
+pub use fit::{Fitted, fit_to_host};
 pub use memory::{HostMemory, MeminfoError};
 pub use rules::{HostVerdict, check_host};
 

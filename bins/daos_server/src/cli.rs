@@ -1,0 +1,150 @@
+//! The command line of `daos_server`: words and their help, nothing else (R8, R66-R71, contract 5.5).
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Control plane of a DAOS storage node.
+#[derive(Debug, Parser)]
+#[command(name = "daos_server", disable_version_flag = true, subcommand_required = true)]
+#[command(infer_long_args = false, arg_required_else_help = false)]
+pub struct Cli {
+    /// Settings that may stand before or after the command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options every command takes.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Server configuration file [default: ../etc/daos_server.yml beside this program, then /etc/daos/daos_server.yml]
+    #[arg(short = 'o', long = "config", alias = "config-path", global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Log at level DEBUG, whatever the configuration says
+    #[arg(short = 'b', long, global = true)]
+    pub debug: bool,
+    /// Print results as JSON
+    #[arg(short = 'j', long, global = true)]
+    pub json: bool,
+    /// Write log lines as JSON objects
+    #[arg(short = 'J', long = "json-logging", global = true)]
+    pub json_logging: bool,
+    /// Keep proxy variables in the environment of engines
+    #[arg(long = "allow-proxy", global = true)]
+    pub allow_proxy: bool,
+}
+
+/// What `daos_server` can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start the server, its management service and its engines
+    Start(Start),
+    /// Look at the storage of this host
+    #[command(visible_alias = "sto", subcommand)]
+    Storage(Storage),
+    /// Look at the fabric interfaces of this host
+    #[command(visible_alias = "net", subcommand)]
+    Network(Network),
+    /// Check, convert and describe configuration files
+    #[command(visible_alias = "cfg", subcommand)]
+    Config(Config),
+    /// Print the version
+    Version,
+}
+
+/// Options of `start`; each wins over the configuration file (R26).
+#[derive(Debug, Args)]
+pub struct Start {
+    /// Port of the control plane
+    #[arg(short = 'p', long, value_name = "PORT")]
+    pub port: Option<u16>,
+    /// SCM mount point of the first engine (deprecated)
+    #[arg(short = 's', long, value_name = "DIR")]
+    pub storage: Option<PathBuf>,
+    /// Modules every engine loads
+    #[arg(short = 'm', long)]
+    pub modules: Option<String>,
+    /// Targets of every engine
+    #[arg(short = 't', long)]
+    pub targets: Option<u32>,
+    /// Deprecated form of --targets
+    #[arg(short = 'c', long = "cores", hide = true, conflicts_with = "targets")]
+    pub cores: Option<u32>,
+    /// Helper streams of every engine
+    #[arg(short = 'x', long = "xshelpernr")]
+    pub helpers: Option<u32>,
+    /// First core of every engine
+    #[arg(short = 'f', long = "firstcore")]
+    pub first_core: Option<u32>,
+    /// System name
+    #[arg(short = 'g', long)]
+    pub group: Option<String>,
+    /// Directory of the sockets between server and engines
+    #[arg(short = 'd', long = "socket_dir", alias = "socket-dir", value_name = "DIR")]
+    pub socket_dir: Option<PathBuf>,
+    /// Work without certificates
+    #[arg(short = 'i', long)]
+    pub insecure: bool,
+    /// Make a superblock where mounted storage has none; an unreadable one is never overwritten
+    #[arg(long = "recreate-superblocks")]
+    pub recreate_superblocks: bool,
+    /// Format blank storage without waiting for 'dmg storage format'
+    #[arg(long = "auto-format")]
+    pub auto_format: bool,
+}
+
+/// Storage commands.
+#[derive(Debug, Subcommand)]
+pub enum Storage {
+    /// List the storage of this host; needs no configuration file (R67, R88)
+    #[command(visible_alias = "s")]
+    Scan,
+}
+
+/// Network commands.
+#[derive(Debug, Subcommand)]
+pub enum Network {
+    /// List fabric interfaces, providers and NUMA nodes (R71)
+    Scan {
+        /// Show only this provider
+        #[arg(short = 'p', long, conflicts_with = "all")]
+        provider: Option<String>,
+        /// Show every provider
+        #[arg(short = 'a', long)]
+        all: bool,
+    },
+    /// List the providers that are known
+    List,
+}
+
+/// Configuration commands.
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Read a file and report everything that is wrong with it
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+    /// Print a file in the form of DAOS 2.8
+    Convert {
+        /// The file
+        file: PathBuf,
+    },
+    /// Print the JSON schema of the file, for editors
+    Schema,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_tree_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,46 @@
+//! `daos_server config check|convert|schema`.
+
+use anyhow::Result;
+use daos_control::config::{ConfigError, commands};
+
+use super::{Faults, print};
+use crate::cli::{Config, Global};
+
+/// Reads files; starts nothing.
+pub fn run(_global: &Global, command: &Config) -> Result<()> {
+    let text = match command {
+        Config::Check { file } => commands::check(file),
+        Config::Convert { file } => commands::convert(file),
+        Config::Schema => return print(&commands::schema()),
+    };
+    let told = text.map_err(explained)?;
+    for notice in &told.notices {
+        eprintln!("NOTICE: {notice}");
+    }
+    print(&told.text)
+}
+
+/// The form in which configuration errors are printed: all rule faults at once, each with key and line.
+pub fn explained(error: ConfigError) -> anyhow::Error {
+    match error {
+        ConfigError::Invalid { path, faults, notices } => {
+            for notice in &notices {
+                eprintln!("NOTICE: {notice}");
+            }
+            let placed = faults.into_iter().map(|found| {
+                let at = match found.position {
+                    Some(at) => format!("{}:{}: {}", path.display(), at.line, found.key),
+                    None => format!("{}: {}", path.display(), found.key),
+                };
+                let mut fault = found.fault;
+                fault.description = format!("{at}: {}", fault.description);
+                fault
+            });
+            Faults(placed.collect()).into()
+        }
+        other => match daos_control::Fault::try_from(&other) {
+            Ok(fault) => fault.into(),
+            Err(_) => other.into(),
+        },
+    }
+}

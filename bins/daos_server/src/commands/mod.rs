@@ -1,0 +1,57 @@
+//! One file per command: arguments in, library call, text out.
+
+mod config;
+mod network;
+mod start;
+mod storage;
+
+use std::fmt;
+use std::io::{self, Write};
+
+use anyhow::Result;
+use daos_control::Fault;
+
+use crate::cli::{Cli, Command};
+
+/// Several faults that are reported together.
+#[derive(Debug)]
+pub struct Faults(pub Vec<Fault>);
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl std::error::Error for Faults {}
+
+/// Runs what was asked for.
+pub fn run(cli: Cli) -> Result<()> {
+    match &cli.command {
+        Command::Start(options) => start::run(&cli.global, options),
+        Command::Storage(command) => storage::run(&cli.global, command),
+        Command::Network(command) => network::run(&cli.global, command),
+        Command::Config(command) => config::run(&cli.global, command),
+        Command::Version => print(&version(cli.global.json)),
+    }
+}
+
+fn version(json: bool) -> String {
+    let (product, daos) = (env!("CARGO_PKG_VERSION"), daos_control::DAOS_VERSION.to_string());
+    if json {
+        return format!(
+            "{}\n",
+            serde_json::json!({"name": "daos_server", "version": product, "daos_version": daos})
+        );
+    }
+    format!("daos_server version {product} (DAOS {daos} on the wire)\n")
+}
+
+/// Prints a result. A reader that has gone away is not an error.
+pub fn print(text: &str) -> Result<()> {
+    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}

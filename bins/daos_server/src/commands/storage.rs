@@ -1,0 +1,29 @@
+//! `daos_server storage scan` (R67, R88-R93).
+
+use anyhow::{Context, Result};
+use daos_control::scan::{ScanOptions, Scanner, StructuredScan, errors_text, scan_text};
+use daos_control::server::providers_of_this_host;
+
+use super::print;
+use crate::cli::{Global, Storage};
+
+/// Looks at this host; needs no configuration file.
+pub fn run(global: &Global, command: &Storage) -> Result<()> {
+    let Storage::Scan = command;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (scm, bdev) = providers_of_this_host();
+    let scanner = Scanner::new(scm, bdev, Vec::new());
+    let found = runtime.block_on(scanner.scan(ScanOptions::default()));
+    if global.json {
+        let text =
+            serde_json::to_string_pretty(&StructuredScan::of(&found)).context("writing JSON")?;
+        print(&format!("{text}\n"))?;
+    } else {
+        print(&scan_text(&found))?;
+    }
+    // One part that failed hides no other, and is not passed over (R92).
+    match errors_text(&found) {
+        Some(errors) => anyhow::bail!("{errors}"),
+        None => Ok(()),
+    }
+}

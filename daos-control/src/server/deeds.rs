@@ -1,0 +1,153 @@
+//! What engine tasks ask of the rest of the server: storage from `format`, a process from the supervisor, a rank from
+//! `join`, and the management service when engine 0's storage is there.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use daos_membership::{ControlAddress, Incarnation, Rank};
+use tracing::{info, warn};
+
+use super::launch::LaunchFacts;
+use crate::config::ServerConfig;
+use crate::engine::{EngineDeeds, Looked, Settled};
+use crate::fault::Fault;
+use crate::format::{BroughtUp, EngineTarget, FormatService};
+use crate::join::{self, Host, Joiner};
+use crate::management::{Management, ManagementKeeper, ManagementState, Opening};
+use crate::superblock::{self, Superblock, SuperblockState};
+use crate::supervisor::{EngineReady, Supervisor};
+
+/// The real body of `EngineDeeds`.
+#[derive(Debug)]
+pub struct Deeds {
+    pub config: Arc<ServerConfig>,
+    pub format: FormatService,
+    pub supervisor: Arc<dyn Supervisor>,
+    pub launch: LaunchFacts,
+    pub joiner: Joiner,
+    pub host: Host,
+    pub keeper: Arc<ManagementKeeper>,
+    pub management: Management,
+}
+
+#[async_trait]
+impl EngineDeeds for Deeds {
+    async fn look(&self, index: u32) -> Looked {
+        match self.format.bring_up(index).await {
+            BroughtUp::Ready => {}
+            BroughtUp::Waiting(why) => return Looked::NeedsFormat(why.to_string()),
+            BroughtUp::Refused(fault) => return Looked::Refused(fault),
+        }
+        match self.storage_is_ready(index).await {
+            Ok(()) => Looked::Ready,
+            Err(fault) => Looked::Refused(fault),
+        }
+    }
+
+    async fn launch(&self, index: u32) -> Result<u32, Fault> {
+        let engine = self.config.engines.iter().find(|engine| engine.index == index);
+        let engine = engine.ok_or_else(|| unknown(index))?;
+        let target = self.target(index)?;
+        let devices = engine.has_bdevs().then(|| target.home.device_config());
+        let command = self.launch.command(&self.config, engine, devices)?;
+        info!("Starting I/O server instance {index}: {}", command.program.display());
+        self.supervisor.start(command).await.map_err(Fault::from)
+    }
+
+    async fn join(&self, index: u32, ready: &EngineReady, replace: bool) -> Result<Settled, Fault> {
+        let path = self.target(index)?.home.superblock();
+        let mut superblock = self.superblock(index)?;
+        join::record_incarnation(
+            &path,
+            &mut superblock,
+            ready.incarnation,
+            &self.host.fault_domain,
+        )?;
+        let wished = self.config.engines.iter().find(|engine| engine.index == index);
+        let wished = wished.and_then(|engine| engine.rank).and_then(Rank::new);
+        let ask = join::ask_for(index, &superblock, wished, &self.host, ready, replace);
+        let answer = self.joiner.join(&ask).await?;
+        let system = self.keeper.system().await;
+        join::settle(&path, &mut superblock, &ask, answer, system)?;
+        info!("engine {index} joined as rank {} (uuid {})", answer.rank, superblock.uuid);
+        Ok(Settled {
+            rank: answer.rank,
+            map_version: answer.map_version,
+            incarnation: ready.incarnation,
+        })
+    }
+
+    async fn reset(&self, index: u32) -> Result<(), Fault> {
+        self.format.reset(index).await.map(|_was_there| ())
+    }
+
+    fn known_rank(&self, index: u32) -> Option<Rank> {
+        self.superblock(index).ok()?.joined_rank().and_then(Rank::new)
+    }
+
+    async fn report_death(&self, index: u32, rank: Rank, incarnation: Incarnation, how: String) {
+        // Another host's management service hears of it from this host's forwarded events.
+        let ManagementState::Running(membership) = self.management.state() else { return };
+        let told = membership.engine_died(rank, Some(incarnation), how).await;
+        if let Err(refused) = told {
+            warn!("the death of engine {index} (rank {rank}) was not recorded: {refused}");
+        }
+    }
+}
+
+impl Deeds {
+    /// Engine 0's storage holds the system database of a replica: with the one comes the other (contract 6.1).
+    async fn storage_is_ready(&self, index: u32) -> Result<(), Fault> {
+        let Some(own) = self.management.replicas().own_address() else { return Ok(()) };
+        if index != 0 {
+            return Ok(());
+        }
+        let superblock = self.superblock(index)?;
+        let providers = self.config.engines.iter().map(|engine| engine.fabric.provider.clone());
+        let fabric_providers: BTreeSet<String> = providers.collect();
+        let opening = Opening {
+            directory: self.database_directory(index)?,
+            name: self.config.name.clone(),
+            expected: superblock.system_uuid,
+            may_create: self.host.bootstrap && superblock.joined_rank().is_none(),
+            own_address: ControlAddress::new(own.into()),
+            fabric_providers: fabric_providers.into_iter().collect(),
+        };
+        self.keeper.open(opening).await
+    }
+
+    /// The directory in which the database makes its own.
+    fn database_directory(&self, index: u32) -> Result<PathBuf, Fault> {
+        let database = self.target(index)?.home.system_database();
+        database.parent().map(Path::to_path_buf).ok_or_else(|| unknown(index))
+    }
+
+    fn target(&self, index: u32) -> Result<&EngineTarget, Fault> {
+        self.format.targets().engine(index).ok_or_else(|| unknown(index))
+    }
+
+    fn superblock(&self, index: u32) -> Result<Superblock, Fault> {
+        let path = self.target(index)?.home.superblock();
+        match superblock::load(&path) {
+            SuperblockState::Readable(superblock) => Ok(superblock),
+            SuperblockState::Unreadable(error) => Err(error.to_fault(&path)),
+            SuperblockState::Missing => Err(Fault::new(
+                "storage",
+                1284,
+                format!("engine {index} has no superblock at {}", path.display()),
+                "format its storage with 'dmg storage format'",
+            )),
+        }
+    }
+}
+
+fn unknown(index: u32) -> Fault {
+    Fault::new(
+        "server",
+        1277,
+        format!("there is no engine {index}"),
+        "report this with the server's log",
+    )
+}

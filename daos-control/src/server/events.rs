@@ -1,0 +1,61 @@
+//! News on its way between rooms: from engine processes to engine tasks, from formats to engine tasks, from engines to the
+//! management service. One small task each, ended by `drain`.
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::drpc::RasId;
+use crate::engine::{Engines, Event};
+use crate::format::StorageReady;
+use crate::management::{Management, ManagementState};
+use crate::supervisor::{EngineEventKind, EventStream, RasEvent};
+use crate::system_ops::hear;
+
+/// Hands process events to the engines' tasks until the supervisor ends.
+pub async fn deliver_engine_events(
+    mut events: EventStream,
+    engines: Engines,
+    management: Management,
+) {
+    while let Some(event) = events.next().await {
+        let index = event.index;
+        match event.kind {
+            EngineEventKind::Started { .. } => {}
+            EngineEventKind::Ready { pid, ready } => {
+                info!("engine {index} is ready at {}", ready.uri);
+                engines.tell(index, Event::Ready { pid, ready }).await;
+            }
+            EngineEventKind::Exited { status, .. } => {
+                engines.tell(index, Event::Exited(status)).await
+            }
+            EngineEventKind::Ras(ras) => reported(index, &ras, &engines, &management).await,
+        }
+    }
+}
+
+/// What an engine reports is logged once, here, and acted on where a rule says so (contract 6.7, R172).
+async fn reported(index: u32, ras: &RasEvent, engines: &Engines, management: &Management) {
+    warn!("engine {index} reports {ras}");
+    if ras.id == RasId::ENGINE_SELF_TERMINATED {
+        engines.tell(index, Event::SelfTerminated).await;
+    }
+    if let ManagementState::Running(membership) = management.state()
+        && let Err(refused) = hear(&membership, ras).await
+    {
+        warn!("event {} of engine {index} was not recorded: {refused}", ras.id.name());
+    }
+}
+
+/// Tells engines that their storage was formatted, until the end.
+pub async fn deliver_formats(
+    mut ready: mpsc::Receiver<StorageReady>,
+    engines: Engines,
+    end: CancellationToken,
+) {
+    while let Some(Some(told)) = end.run_until_cancelled(ready.recv()).await {
+        let StorageReady { index, replace, formatted } = told;
+        let event = if formatted { Event::Formatted { replace } } else { Event::FoundFormatted };
+        engines.tell(index, event).await;
+    }
+}

@@ -1,0 +1,70 @@
+//! The bodies behind the traits. The usual ones for a configuration, or others a caller brings along.
+
+use std::fmt;
+use std::sync::Arc;
+
+use daos_storage_nvme::BdevProvider;
+use daos_storage_scm::ScmProvider;
+
+use crate::config::ServerConfig;
+use crate::fault::Fault;
+use crate::supervisor::{EngineUpcalls, ProcessOptions, ProcessSupervisor, Supervisor};
+
+/// Makes the supervisor once it is known who answers the engines.
+type MakeSupervisor =
+    Box<dyn FnOnce(Arc<dyn EngineUpcalls>) -> Result<Arc<dyn Supervisor>, Fault> + Send>;
+
+/// What a server is built on.
+pub struct Parts {
+    /// Storage class memory.
+    pub scm: Arc<dyn ScmProvider>,
+    /// Block devices.
+    pub bdev: Arc<dyn BdevProvider>,
+    pub(super) supervisor: MakeSupervisor,
+}
+
+impl Parts {
+    /// Real RAM, files and devices, and engines as child processes.
+    #[must_use]
+    pub fn of_this_host(config: &ServerConfig) -> Self {
+        let options = ProcessOptions::new(
+            &config.socket_dir,
+            u32::try_from(config.engines.len()).unwrap_or(u32::MAX),
+        );
+        let (scm, bdev) = providers_of_this_host();
+        Self {
+            scm,
+            bdev,
+            supervisor: Box::new(move |upcalls| {
+                let supervisor = ProcessSupervisor::new(options, upcalls).map_err(Fault::from)?;
+                Ok(Arc::new(supervisor))
+            }),
+        }
+    }
+
+    /// The same with another supervisor, e.g. `SimSupervisor`.
+    #[must_use]
+    pub fn with_supervisor(mut self, supervisor: Arc<dyn Supervisor>) -> Self {
+        self.supervisor = Box::new(move |_upcalls| Ok(supervisor));
+        self
+    }
+}
+
+/// The storage of this host: RAM, existing PMem block devices, files and kernel block devices.
+#[must_use]
+pub fn providers_of_this_host() -> (Arc<dyn ScmProvider>, Arc<dyn BdevProvider>) {
+    let scm = daos_storage_scm::ByClass::new(
+        Arc::new(daos_storage_scm::ram::RamScm::new()),
+        Arc::new(daos_storage_scm::linux::LinuxScm::new()),
+    );
+    (Arc::new(scm), Arc::new(daos_storage_nvme::ByClass::emulated()))
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts")
+            .field("scm", &self.scm)
+            .field("bdev", &self.bdev)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,8 +1,0 @@
-//! The gRPC edge as strangers see it: a real listener on a free port, spoken to with the generated clients.
-#![cfg(feature = "server")]
-
-mod callers;
-mod host;
-mod nonsense;
-mod storage;
-mod system;
