@@ -1,0 +1,141 @@
+//! What `daos_server start` refuses, and how it says so: exit status 1, the reason and the remedy on standard error.
+
+mod rig;
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::chown;
+
+use daos_control::testing::HostRig;
+use rig::{Result, plain_host};
+
+/// Starts a server that must refuse; its lines.
+async fn refused(host: &mut HostRig, arguments: &[&str]) -> Result<String> {
+    host.start_server(arguments)?;
+    let (status, log) = host.server_ended().await?;
+    assert_eq!(status.code(), Some(1), "{log:#?}");
+    let text = log.join("\n");
+    assert!(text.contains("ERROR"), "{text}");
+    Ok(text)
+}
+
+#[tokio::test]
+async fn a_configuration_that_is_not_there_is_named() -> Result<()> {
+    let mut host = plain_host(1)?;
+    fs::remove_file(host.file("daos_server.yml"))?;
+    let text = refused(&mut host, &[]).await?;
+    assert!(text.contains("daos_server.yml"), "{text}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn all_rule_faults_are_shown_at_once() -> Result<()> {
+    let mut host = plain_host(2)?;
+    let same_mount = host.mounts()[0].display().to_string();
+    let config = host
+        .default_config()
+        .replace(&host.mounts()[1].display().to_string(), &same_mount)
+        .replace("provider: ofi+tcp\n", "");
+    host.write_config(&config)?;
+    let text = refused(&mut host, &[]).await?;
+    assert!(text.contains("code = 707"), "no provider: {text}");
+    assert!(text.contains("code = 711"), "one mount twice: {text}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named() -> Result<()> {
+    let mut host = plain_host(1)?;
+    let _taken = TcpListener::bind((Ipv4Addr::UNSPECIFIED, host.ports()[0]))?;
+    let text = refused(&mut host, &[]).await?;
+    assert!(text.contains(&host.ports()[0].to_string()), "{text}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_server_on_the_same_sockets_or_storage_is_told_who_has_them() -> Result<()> {
+    let mut first = plain_host(1)?;
+    let mut second = plain_host(1)?;
+    first.start_server(&[])?;
+    first.wait_for_log("waiting for storage format on server 0", 1).await?;
+    let holder = first.server_pid().expect("the first server runs").to_string();
+
+    let own = second.default_config();
+    let sockets = own.replace(
+        &second.file("sockets").display().to_string(),
+        &first.file("sockets").display().to_string(),
+    );
+    let storage = own.replace(
+        &second.mounts()[0].display().to_string(),
+        &first.mounts()[0].display().to_string(),
+    );
+    for config in [sockets, storage] {
+        second.write_config(&config)?;
+        let text = refused(&mut second, &[]).await?;
+        assert!(text.contains(&holder), "the holder is named: {text}");
+    }
+    first.clear().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn d5_a_plain_user_without_a_mount_is_refused() -> Result<()> {
+    let mut host = plain_host(1)?;
+    let on_disk = host.file("no_tmpfs").display().to_string();
+    let config = host.default_config().replace(&host.mounts()[0].display().to_string(), &on_disk);
+    host.write_config(&config)?;
+    if !rig::may_mount_as_plain_user() {
+        let text = refused(&mut host, &[]).await?;
+        assert!(text.contains("not mounted") && text.contains(&on_disk), "{text}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn d6_a_plain_user_on_an_empty_directory_of_a_tmpfs_starts_at_once() -> Result<()> {
+    let mut host = plain_host(1)?;
+    fs::create_dir(&host.mounts()[0])?;
+    if rustix::process::geteuid().is_root() {
+        chown(&host.mounts()[0], Some(65534), Some(65534))?;
+    }
+    host.start_server(&[])?;
+    host.wait_for_joined(1).await?;
+    let log = host.server_log().join("\n");
+    assert!(log.contains("format server"), "{log}");
+    host.clear().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn w13_an_unreadable_superblock_is_kept_whatever_the_flags() -> Result<()> {
+    let mut host = plain_host(1)?;
+    rig::formatted(&mut host, 1).await?;
+    host.stop_server().await?;
+    let path = host.mounts()[0].join("superblock");
+    fs::write(&path, "version: 1\nuuid: [broken\n")?;
+    host.start_server(&["--recreate-superblocks"])?;
+    host.wait_for_log("waiting for storage format on server 0", 1).await?;
+    assert_eq!(fs::read_to_string(&path)?, "version: 1\nuuid: [broken\n");
+    host.clear().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn proxy_variables_do_not_reach_engines_unless_allowed() -> Result<()> {
+    for (arguments, expected) in [(vec![], false), (vec!["--allow-proxy"], true)] {
+        let mut host = plain_host(1)?;
+        host.start_server_with(
+            &arguments,
+            &[("https_proxy", "http://proxy.invalid"), ("FOO", "1")],
+        )?;
+        host.wait_for_log("waiting for storage format on server 0", 1).await?;
+        rig::ensure_code(&host.dmg(&["storage", "format"]).await?, 0)?;
+        host.wait_for_joined(1).await?;
+        let engine = rig::engine_pids(&host)?[0];
+        let environment = fs::read_to_string(format!("/proc/{engine}/environ"))?;
+        assert!(environment.split('\0').any(|pair| pair == "FOO=1"), "R32: {environment}");
+        assert_eq!(environment.contains("https_proxy="), expected, "R34: {environment}");
+        host.clear().await?;
+    }
+    Ok(())
+}
