@@ -1,1 +1,4 @@
-//! Placeholder until its first room lands.
+//! Runnable examples, one idea each; the run command stands on top of every file in `src/bin`.
+//!
+//! * `try_it`: the whole of one host, as a newcomer meets it (the command of the README).
+//! * `query_system`: a client of your own in thirty lines.
