@@ -11,7 +11,7 @@ use daos_membership::{
     Applied, Change, Clock, Command, ExcludeAction, GroupMap, Incarnation, JoinOutcome, JoinState,
     Liveness, Local, LocalOptions, MemDisk, MemberResult, MemberState, Membership, MembershipError,
     MembershipHandle, MembershipOptions, OnFailure, Rank, RankSet, RedbStore, Replicate,
-    ReplicateError, ReportOutcome, Role, RoleInfo, Selection, StateMask, Store, SystemCell,
+    ReplicateError, ReportOutcome, Role, RoleInfo, Selection, StateMask, Store, System, SystemCell,
     SystemClock, SystemView, Timestamp, code,
 };
 use tokio::sync::{Semaphore, watch};
