@@ -89,23 +89,36 @@ fn references(held_by: &str) -> Result<Vec<Reference>, String> {
         .collect()
 }
 
-/// Names of the functions that a test attribute precedes.
+/// Names of the functions that a test attribute precedes, also where a macro of the same file makes them.
 fn tests_in(source: &str) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    let mut marked = false;
+    let (mut names, mut makers) = (BTreeSet::new(), BTreeSet::new());
+    let (mut marked, mut macro_name) = (false, "");
     for line in source.lines().map(str::trim_start) {
-        let attribute = ["#[test]", "#[tokio::test", "#[rstest"];
-        marked |= attribute.iter().any(|attribute| line.starts_with(attribute));
-        let line = line.strip_prefix("async ").unwrap_or(line);
-        if let Some(rest) = line.strip_prefix("fn ") {
-            let name: String =
-                rest.chars().take_while(|at| at.is_alphanumeric() || *at == '_').collect();
-            if std::mem::take(&mut marked) {
-                names.insert(name);
-            }
+        let attributes = ["#[test]", "#[tokio::test", "#[rstest"];
+        marked |= attributes.iter().any(|attribute| line.starts_with(attribute));
+        if let Some(rest) = line.strip_prefix("macro_rules! ") {
+            macro_name = word(rest);
+        }
+        let Some(rest) = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ") else {
+            continue;
+        };
+        if std::mem::take(&mut marked) {
+            match rest.starts_with('$') {
+                true => makers.insert(macro_name),
+                false => names.insert(word(rest).to_owned()),
+            };
         }
     }
+    let invocations = source.lines().filter_map(|line| line.split_once("!("));
+    let made = invocations.filter(|(maker, _)| makers.contains(maker)).map(|(_, rest)| word(rest));
+    names.extend(made.map(str::to_owned));
     names
+}
+
+/// The name at the beginning of a text.
+fn word(text: &str) -> &str {
+    let end = text.find(|at: char| !at.is_alphanumeric() && at != '_');
+    &text[..end.unwrap_or(text.len())]
 }
 
 /// Everything that is wrong with one document.
@@ -180,9 +193,10 @@ fn edge_cases_are_complete_and_their_tests_exist() {
 fn only_functions_with_a_test_attribute_are_tests() {
     let source = "fn helper() {}\n#[test]\nfn plain() {}\n#[tokio::test(flavor = \"x\")]\nasync fn later() {}\n\
                   #[rstest]\n#[case::one(\n    1\n)]\nfn table(#[case] n: u8) {}\nproptest! {\n    /// Any.\n    \
-                  #[test]\n    fn any(n: u8) {}\n}\nfn other() {}\n";
+                  #[test]\n    fn any(n: u8) {}\n}\nfn other() {}\nmacro_rules! makes {\n    ($name:ident) => {\n        \
+                  #[test]\n        fn $name() {}\n    };\n}\nmakes!(made, 1);\nassert!(not_made);\n";
     let names: Vec<String> = tests_in(source).into_iter().collect();
-    assert_eq!(names, ["any", "later", "plain", "table"]);
+    assert_eq!(names, ["any", "later", "made", "plain", "table"]);
 }
 
 #[test]
@@ -214,4 +228,52 @@ fn what_is_wrong_with_a_document_is_found() {
         check(&format!("| R1 | x | done | `{own}` |\n"), Proof::TestOrPlace),
         Vec::<String>::new()
     );
+}
+
+/// Names in backticks in the first column of the tables of one part of a document.
+fn first_column(part: &str) -> BTreeSet<String> {
+    let cells = part.lines().filter_map(|line| line.strip_prefix("| `")?.split('|').next());
+    let names = cells.flat_map(|cell| cell.split(',')).map(|name| name.trim().trim_matches('`'));
+    names.map(|name| name.trim_end_matches('/').to_owned()).collect()
+}
+
+#[test]
+fn r176_the_architecture_shows_both_flows_and_the_modules_that_there_are() {
+    let document = fs::read_to_string(workspace().join("docs/architecture.md")).expect("read");
+    let (rooms, rest) = document.split_once("Inside `daos-control`").expect("both tables");
+    let (modules, flows) = rest.split_once("Arrows:").expect("the arrows");
+
+    let manifest = fs::read_to_string(workspace().join("Cargo.toml")).expect("read");
+    let (_, members) = manifest.split_once("members = [").expect("the members");
+    let (members, _) = members.split_once(']').expect("the end of the members");
+    let rooms = first_column(rooms);
+    for member in members.split('"').skip(1).step_by(2) {
+        let named =
+            rooms.iter().any(|room| member == room || member.starts_with(&format!("{room}/")));
+        assert!(named, "{member} is in no room of {rooms:?}");
+    }
+
+    let library = fs::read_to_string(workspace().join("daos-control/src/lib.rs")).expect("read");
+    let code = library.lines().filter_map(|line| line.strip_prefix("pub mod "));
+    let code: BTreeSet<String> = code.map(|name| word(name).to_owned()).collect();
+    let modules = first_column(modules);
+    assert_eq!(modules, code, "documented and there");
+
+    // Who acts in a flow stands at the beginning of a line, or two blanks from it below a command.
+    let mut actors = BTreeSet::new();
+    for block in flows.split("```").skip(1).step_by(2) {
+        for line in block.lines().filter(|line| !line.starts_with("   ")) {
+            actors.insert(word(line.trim_start()).to_owned());
+        }
+    }
+    for known in ["", "daos_server", "dmg", "membership"] {
+        actors.remove(known);
+    }
+    assert!(actors.len() >= 8, "{actors:?}");
+    assert!(actors.is_subset(&modules), "not in the code: {:?}", actors.difference(&modules));
+    for words in
+        ["superblock there", "wait for format", "fault 101", "dcpm:", "ram:", "journal mark"]
+    {
+        assert!(flows.contains(words), "{words}");
+    }
 }
