@@ -98,7 +98,7 @@ async fn d6_a_plain_user_on_an_empty_directory_of_a_tmpfs_starts_at_once() -> Re
     if rustix::process::geteuid().is_root() {
         chown(&host.mounts()[0], Some(65534), Some(65534))?;
     }
-    host.start_server(&[])?;
+    host.start_server(&["--debug"])?;
     host.wait_for_joined(1).await?;
     let log = host.server_log().join("\n");
     assert!(log.contains("format server"), "{log}");
