@@ -367,6 +367,24 @@ async fn a_failing_mkfs_leaves_blank_and_a_plain_format_repairs_it_e4() {
 }
 
 #[tokio::test]
+async fn a_mkfs_killed_half_way_leaves_what_only_a_reformat_takes() {
+    let Some(real) = Real::loop_device("a_mkfs_killed_half_way") else { return };
+    let script = "#!/bin/sh\nfor device; do :; done\n\
+        printf 'half an inode table' | /bin/dd of=\"$device\" bs=512 seek=64 conv=notrunc,fsync 2>&1\n\
+        kill -KILL $$\n";
+    let tools = tool("mkfs.ext4", script);
+    let plan = planned(&real.target, Intent::Plain, &PlanFacts::default()).await.expect("plan");
+    let failed = carry_out(with_tools(tools.path()).as_ref(), plan, &SilentObserver).await;
+    let failed = failed.expect_err("killed");
+    assert_eq!(failed.code(), 1210, "{failed}");
+    assert!(failed.to_string().contains("SIGKILL"), "{failed}");
+    let refused = planned(&real.target, Intent::Plain, &PlanFacts::default()).await;
+    assert_eq!(code(refused), Some(101));
+    assert_eq!(code(provider().mount(&real.target).await), Some(101));
+    format(&real.target, Intent::Reformat).await.expect("reformat");
+}
+
+#[tokio::test]
 async fn a_mkfs_that_does_nothing_is_found_out() {
     let Some(real) = Real::loop_device("a_mkfs_that_does_nothing") else { return };
     let tools = tool("mkfs.ext4", "#!/bin/sh\nexit 0\n");
