@@ -7,12 +7,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::error::ScmError;
+use crate::linux::LinuxScm;
 use crate::model::{
-    Discovered, PrepareOutcome, PrepareRequest, ResetOutcome, ResetRequest, ScanRequest, ScmClass,
-    ScmInventory, ScmMounted, ScmObserved, ScmTarget, Unmounted,
+    Discovered, ProvisionOutcome, ProvisionRequest, ScanRequest, ScmClass, ScmInventory,
+    ScmMounted, ScmObserved, ScmTarget, Unmounted,
 };
-use crate::plan::AcceptedScmPlan;
+use crate::plan::{AcceptedProvision, AcceptedScmPlan, ProvisionPlan};
 use crate::provider::{ScmProvider, StepObserver};
+use crate::ram::RamScm;
 
 /// Routes by [`ScmClass`].
 #[derive(Debug, Clone)]
@@ -26,6 +28,12 @@ impl ByClass {
     #[must_use]
     pub fn new(ram: Arc<dyn ScmProvider>, dcpm: Arc<dyn ScmProvider>) -> Self {
         Self { ram, dcpm }
+    }
+
+    /// The bodies for real hosts: tmpfs and directories, and block devices.
+    #[must_use]
+    pub fn for_this_host() -> Self {
+        Self::new(Arc::new(RamScm::new()), Arc::new(LinuxScm::new()))
     }
 
     fn body(&self, target: &ScmTarget) -> &dyn ScmProvider {
@@ -52,12 +60,16 @@ impl ScmProvider for ByClass {
         Ok(inventory)
     }
 
-    async fn prepare(&self, request: &PrepareRequest) -> Result<PrepareOutcome, ScmError> {
-        self.dcpm.prepare(request).await
+    async fn plan_provision(&self, request: &ProvisionRequest) -> Result<ProvisionPlan, ScmError> {
+        self.dcpm.plan_provision(request).await
     }
 
-    async fn reset(&self, request: &ResetRequest) -> Result<ResetOutcome, ScmError> {
-        self.dcpm.reset(request).await
+    async fn provision(
+        &self,
+        plan: AcceptedProvision,
+        steps: &dyn StepObserver,
+    ) -> Result<ProvisionOutcome, ScmError> {
+        self.dcpm.provision(plan, steps).await
     }
 
     async fn observe(&self, target: &ScmTarget) -> Result<ScmObserved, ScmError> {

@@ -1,7 +1,7 @@
 //! Storage class memory of a DAOS engine: persistent memory modules, or RAM that stands in for them.
 //!
 //! Table of contents. [`provider`] has the trait and what an implementer owes, [`model`] the values it
-//! speaks in, [`plan`] the pure rules of what may be formatted, [`error`] every refusal with its fault
+//! speaks in, [`mod@plan`] the pure rules of what may be formatted, [`error`] every refusal with its fault
 //! number. Bodies of the trait: [`linux`] (ext4 on a device), [`ram`] (tmpfs, or a
 //! directory on one), [`sim`] (in memory, scripted); [`by_class`] routes to one per class.
 //! This crate knows no engine, no superblock contents and no wire format.
@@ -49,9 +49,12 @@ pub use by_class::ByClass;
 pub use error::{FAULT_CODES, ScmError};
 pub use model::{
     AppDirectRegion, DcpmSpec, DeviceContent, DeviceState, Discovered, Entries, Medium, MountFacts,
-    MountPointState, MountRight, Owner, PrepareOutcome, PrepareRequest, ProcessRef, RamForm,
-    RamSpec, ResetOutcome, ResetRequest, ScanRequest, ScmClass, ScmForm, ScmInventory, ScmModule,
-    ScmMounted, ScmNamespace, ScmObserved, ScmParams, ScmReadiness, ScmTarget, Unmounted,
+    MountPointState, MountRight, Owner, ProcessRef, ProvisionOutcome, ProvisionRequest, RamForm,
+    RamSpec, ScanRequest, ScmClass, ScmForm, ScmInventory, ScmModule, ScmMounted, ScmNamespace,
+    ScmObserved, ScmParams, ScmReadiness, ScmTarget, Unmounted,
 };
-pub use plan::{AcceptedScmPlan, Intent, PlanDigest, PlanFacts, ScmPlan, ScmStep, plan};
+pub use plan::{
+    AcceptedProvision, AcceptedScmPlan, Intent, PlanDigest, PlanFacts, ProvisionPlan, ScmPlan,
+    ScmStep, plan,
+};
 pub use provider::{ScmProvider, SilentObserver, StepObserver};

@@ -9,10 +9,10 @@ use async_trait::async_trait;
 
 use crate::error::ScmError;
 use crate::model::{
-    PrepareOutcome, PrepareRequest, ResetOutcome, ResetRequest, ScanRequest, ScmInventory,
-    ScmMounted, ScmObserved, ScmTarget, Unmounted,
+    ProvisionOutcome, ProvisionRequest, ScanRequest, ScmInventory, ScmMounted, ScmObserved,
+    ScmTarget, Unmounted,
 };
-use crate::plan::AcceptedScmPlan;
+use crate::plan::{AcceptedProvision, AcceptedScmPlan, ProvisionPlan};
 
 /// Told of each step of a format before it is taken.
 ///
@@ -38,8 +38,8 @@ impl StepObserver for SilentObserver {
 ///   again and refuses with [`ScmError::PlanChanged`] when the world is no longer what was planned for, and it
 ///   makes sure of the identity of a device immediately before writing to it. It tells the [`StepObserver`]
 ///   before each step. It reads back what it set up before it answers `Ok`.
-/// - A format that ends anywhere in the middle (error, crash, dropped future) leaves a state that `observe`
-///   never reports as holding a superblock's worth of content, and that a new plan can start from.
+/// - A format that ends anywhere in the middle (error, crash, dropped future) has either destroyed nothing, or
+///   leaves no superblock behind that can be reached; and a new plan can start from there.
 /// - What is in use is refused, whatever was accepted. Unmounting is plain, never lazy or forced.
 /// - Every call can run beside calls for other targets. Calls for one target are serialised by the caller (W4).
 #[async_trait]
@@ -51,17 +51,22 @@ pub trait ScmProvider: Send + Sync + Debug {
     /// [`ScmError::DiscoveryFailed`] when looking itself fails; no hardware is not an error.
     async fn scan(&self, request: &ScanRequest) -> Result<ScmInventory, ScmError>;
 
-    /// Takes preparation of the hardware one step further (R133). Repeating it is safe.
+    /// Looks at the modules and plans how to make them usable, or to undo that. Changes nothing.
     ///
     /// # Errors
     /// [`ScmError::Unsupported`] from bodies without such hardware.
-    async fn prepare(&self, request: &PrepareRequest) -> Result<PrepareOutcome, ScmError>;
+    async fn plan_provision(&self, request: &ProvisionRequest) -> Result<ProvisionPlan, ScmError>;
 
-    /// Undoes preparation (R137).
+    /// Takes provisioning as far as it goes before a reboot (R133, R137). Repeating both calls after it is safe
+    /// and goes on from there.
     ///
     /// # Errors
     /// [`ScmError::Unsupported`] from bodies without such hardware.
-    async fn reset(&self, request: &ResetRequest) -> Result<ResetOutcome, ScmError>;
+    async fn provision(
+        &self,
+        plan: AcceptedProvision,
+        steps: &dyn StepObserver,
+    ) -> Result<ProvisionOutcome, ScmError>;
 
     /// Looks at one target: its mount point and what stands behind it.
     ///

@@ -196,7 +196,7 @@ fn has(plan: &ScmPlan, wanted: impl Fn(&ScmStep) -> bool) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #![proptest_config(ProptestConfig::with_cases(1500))]
 
     // In use is refused whatever flags are given (R128, E3).
     #[test]

@@ -10,7 +10,7 @@ use daos_blockdev::testing::MountGuard;
 use daos_storage_scm::conformance::Fixture;
 use daos_storage_scm::{
     Entries, Intent, Owner, PlanFacts, RamForm, RamSpec, ScanRequest, ScmError, ScmForm,
-    ScmMounted, ScmParams, ScmReadiness, ScmStep, ScmTarget, SilentObserver, plan,
+    ScmMounted, ScmParams, ScmReadiness, ScmStep, ScmTarget, SilentObserver, Unmounted, plan,
 };
 use rig::{OnShm, RAM_BYTES, Real, Unmounting, may_mount, provider, ram_target};
 use rstest::rstest;
@@ -297,6 +297,17 @@ async fn a_file_held_open_is_named_when_it_keeps_the_mount_busy() {
     assert!(refused.to_string().contains(&own), "{refused}");
     drop(file);
     provider().unmount(&real.target).await.expect("free");
+}
+
+#[tokio::test]
+async fn unmounting_what_is_not_mounted_succeeds_e2() {
+    let dir = tempfile::tempdir().expect("directory");
+    let missing = ram_target(&dir.path().join("missing"), RamSpec::default());
+    let present = ram_target(dir.path(), RamSpec::default());
+    for target in [missing, present] {
+        let done = provider().unmount(&target).await.expect("unmount");
+        assert_eq!(done, Unmounted::WasNotMounted);
+    }
 }
 
 #[tokio::test]

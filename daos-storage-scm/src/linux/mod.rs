@@ -17,11 +17,11 @@ use async_trait::async_trait;
 use crate::blocking::blocking;
 use crate::error::ScmError;
 use crate::model::{
-    MountPointState, PrepareOutcome, PrepareRequest, ResetOutcome, ResetRequest, ScanRequest,
-    ScmInventory, ScmMounted, ScmObserved, ScmReadiness, ScmTarget, Unmounted,
+    MountPointState, ProvisionOutcome, ProvisionRequest, ScanRequest, ScmInventory, ScmMounted,
+    ScmObserved, ScmReadiness, ScmTarget, Unmounted,
 };
 use crate::mountpoint::{self, Expected};
-use crate::plan::{self, AcceptedScmPlan, ScmPlan, ScmStep};
+use crate::plan::{self, AcceptedProvision, AcceptedScmPlan, ProvisionPlan, ScmPlan, ScmStep};
 use crate::provider::{ScmProvider, StepObserver};
 use device::PinnedDevice;
 use run::Runner;
@@ -119,12 +119,16 @@ impl ScmProvider for LinuxScm {
         blocking(move || nd::inventory(&sysfs, &targets)).await
     }
 
-    async fn prepare(&self, _request: &PrepareRequest) -> Result<PrepareOutcome, ScmError> {
-        Err(not_yet("prepare"))
+    async fn plan_provision(&self, _request: &ProvisionRequest) -> Result<ProvisionPlan, ScmError> {
+        Err(not_yet("provision"))
     }
 
-    async fn reset(&self, _request: &ResetRequest) -> Result<ResetOutcome, ScmError> {
-        Err(not_yet("reset"))
+    async fn provision(
+        &self,
+        _plan: AcceptedProvision,
+        _steps: &dyn StepObserver,
+    ) -> Result<ProvisionOutcome, ScmError> {
+        Err(not_yet("provision"))
     }
 
     async fn observe(&self, target: &ScmTarget) -> Result<ScmObserved, ScmError> {

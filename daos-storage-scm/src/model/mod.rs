@@ -21,6 +21,6 @@ pub use observed::{
     MountPointState, MountRight, ParentFacts, RamFacts, ScmObserved, ScmReadiness,
 };
 pub use provision::{
-    NamespacesPerSocket, PrepareOutcome, PrepareRequest, ResetOutcome, ResetRequest,
+    MemoryGoal, NamespacesPerSocket, ProvisionOutcome, ProvisionRequest, ProvisionStep,
 };
 pub use target::{DcpmSpec, Owner, RamForm, RamSpec, ScmClass, ScmParams, ScmTarget};

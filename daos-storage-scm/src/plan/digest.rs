@@ -42,6 +42,14 @@ impl PlanDigest {
         Self(text.into())
     }
 
+    /// The digest of a value's one JSON form: fields in the order of the type, no blanks.
+    pub(super) fn of(value: &impl Serialize) -> Result<Self, ScmError> {
+        let bytes = serde_json::to_vec(value).map_err(|error| ScmError::Internal {
+            what: format!("a plan that cannot be written down: {error}"),
+        })?;
+        Ok(Self(Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect()))
+    }
+
     /// The 64 digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -74,11 +82,8 @@ impl ScmPlan {
             notices: draft.notices,
             observed: observed.clone(),
         };
-        let bytes = serde_json::to_vec(&body).map_err(|error| ScmError::Internal {
-            what: format!("plan of {} is not text: {error}", body.target.mount_point().display()),
-        })?;
-        let hex = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { body, digest: PlanDigest(hex) })
+        let digest = PlanDigest::of(&body)?;
+        Ok(Self { body, digest })
     }
 
     /// For what it was made.

@@ -7,6 +7,7 @@
 mod dcpm;
 mod digest;
 mod place;
+mod provision;
 mod ram;
 mod readiness;
 mod standing;
@@ -14,6 +15,7 @@ mod step;
 
 pub(crate) use dcpm::has_dax;
 pub use digest::{AcceptedScmPlan, PlanDigest, ScmPlan};
+pub use provision::{AcceptedProvision, ProvisionPlan};
 pub(crate) use ram::whole_pages;
 pub(crate) use readiness::{ram_readiness, readiness};
 pub(crate) use standing::{remount, unmountable};

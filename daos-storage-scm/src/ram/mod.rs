@@ -14,12 +14,11 @@ use rustix::io::Errno;
 use crate::blocking::blocking;
 use crate::error::ScmError;
 use crate::model::{
-    Discovered, Medium, MountPointState, PrepareOutcome, PrepareRequest, RamFacts, ResetOutcome,
-    ResetRequest, ScanRequest, ScmInventory, ScmMounted, ScmNamespace, ScmObserved, ScmReadiness,
-    ScmTarget, Unmounted,
+    Discovered, Medium, MountPointState, ProvisionOutcome, ProvisionRequest, RamFacts, ScanRequest,
+    ScmInventory, ScmMounted, ScmNamespace, ScmObserved, ScmReadiness, ScmTarget, Unmounted,
 };
 use crate::mountpoint::{self, Expected};
-use crate::plan::{self, AcceptedScmPlan, ScmPlan, ScmStep};
+use crate::plan::{self, AcceptedProvision, AcceptedScmPlan, ProvisionPlan, ScmPlan, ScmStep};
 use crate::provider::{ScmProvider, StepObserver};
 
 pub use memory::check_memory;
@@ -48,12 +47,16 @@ impl ScmProvider for RamScm {
         .await
     }
 
-    async fn prepare(&self, _request: &PrepareRequest) -> Result<PrepareOutcome, ScmError> {
-        Err(no_hardware("prepare"))
+    async fn plan_provision(&self, _request: &ProvisionRequest) -> Result<ProvisionPlan, ScmError> {
+        Err(no_hardware("provision"))
     }
 
-    async fn reset(&self, _request: &ResetRequest) -> Result<ResetOutcome, ScmError> {
-        Err(no_hardware("reset"))
+    async fn provision(
+        &self,
+        _plan: AcceptedProvision,
+        _steps: &dyn StepObserver,
+    ) -> Result<ProvisionOutcome, ScmError> {
+        Err(no_hardware("provision"))
     }
 
     async fn observe(&self, target: &ScmTarget) -> Result<ScmObserved, ScmError> {

@@ -4,6 +4,7 @@
 //! or to take its time at any step. Knows nothing of the host it runs on.
 
 mod script;
+mod view;
 mod world;
 
 use std::path::Path;
@@ -14,10 +15,10 @@ use async_trait::async_trait;
 
 use crate::error::ScmError;
 use crate::model::{
-    PrepareOutcome, PrepareRequest, ProcessRef, ResetOutcome, ResetRequest, ScanRequest,
-    ScmInventory, ScmMounted, ScmObserved, ScmTarget, Unmounted,
+    ProcessRef, ProvisionOutcome, ProvisionRequest, ScanRequest, ScmInventory, ScmMounted,
+    ScmObserved, ScmTarget, Unmounted,
 };
-use crate::plan::AcceptedScmPlan;
+use crate::plan::{AcceptedProvision, AcceptedScmPlan, ProvisionPlan};
 use crate::provider::{ScmProvider, StepObserver};
 use script::Script;
 use world::World;
@@ -121,12 +122,16 @@ impl ScmProvider for SimScm {
         Ok(self.lock().world.scan(request))
     }
 
-    async fn prepare(&self, _request: &PrepareRequest) -> Result<PrepareOutcome, ScmError> {
-        Err(no_hardware("prepare"))
+    async fn plan_provision(&self, _request: &ProvisionRequest) -> Result<ProvisionPlan, ScmError> {
+        Err(no_hardware("provision"))
     }
 
-    async fn reset(&self, _request: &ResetRequest) -> Result<ResetOutcome, ScmError> {
-        Err(no_hardware("reset"))
+    async fn provision(
+        &self,
+        _plan: AcceptedProvision,
+        _steps: &dyn StepObserver,
+    ) -> Result<ProvisionOutcome, ScmError> {
+        Err(no_hardware("provision"))
     }
 
     async fn observe(&self, target: &ScmTarget) -> Result<ScmObserved, ScmError> {

@@ -11,7 +11,6 @@ use daos_blockdev::testing::{
     ChildGuard, LoopDevice, LoopOver, MountGuard, Turn, must_run, run, skipped,
 };
 use daos_storage_scm::conformance::{Fixture, Foreign, Held};
-use daos_storage_scm::linux::LinuxScm;
 use daos_storage_scm::ram::RamScm;
 use daos_storage_scm::{
     ByClass, Medium, MountRight, RamForm, RamSpec, ScmParams, ScmProvider, ScmTarget,
@@ -22,7 +21,7 @@ use tempfile::TempDir;
 pub const RAM_BYTES: u64 = 16 << 20;
 
 pub fn provider() -> Arc<dyn ScmProvider> {
-    Arc::new(ByClass::new(Arc::new(RamScm::new()), Arc::new(LinuxScm::new())))
+    Arc::new(ByClass::for_this_host())
 }
 
 pub fn ram_target(mount_point: &Path, spec: RamSpec) -> ScmTarget {
