@@ -481,3 +481,44 @@ async fn a_successor_that_took_the_path_keeps_it() {
     drop(second);
     assert!(!path.exists());
 }
+
+/// Engines abort on sequence 0, and send nothing else themselves (contract 3.1).
+#[tokio::test]
+async fn calls_to_engines_begin_at_one_and_those_of_engines_at_zero() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.sock");
+    let mut listener = UnixSeqpacketListener::bind(&path).unwrap();
+    for (client, sequence) in [(Client::new(&path), 1), (Client::of_engine(&path), 0)] {
+        for _ in 0..2 {
+            client.notify(Method::SetUp, vec![], Instant::now() + LONG).await.unwrap();
+            let record = next_record(&listener.accept().await.unwrap()).await.unwrap();
+            let (_, message) = Header::decode(&record).unwrap();
+            let expected = Call { module: 2, method: 209, sequence, body: Vec::new() };
+            assert_eq!(Call::decode(message).unwrap(), expected);
+        }
+    }
+}
+
+/// The kernel refuses a connect while the queue of new connections is full; the client waits its turn.
+#[tokio::test]
+async fn a_full_queue_is_waited_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.sock");
+    let mut listener = UnixSeqpacketListener::bind_with_backlog(&path, 1).unwrap();
+    let client = Client::new(&path);
+    let calls: Vec<_> = (0..10)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                client.notify(Method::PingRank, vec![], Instant::now() + LONG).await
+            })
+        })
+        .collect();
+    for _ in 0..10 {
+        let socket = timeout(LONG, listener.accept()).await.unwrap().unwrap();
+        assert!(next_record(&socket).await.is_some());
+    }
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+}

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::engine_calls::Running;
 use super::error::SupervisorError;
@@ -56,6 +57,9 @@ pub(super) enum Command {
     /// Its ready notice was refused: end it unless it does so itself.
     Refused,
 }
+
+/// How long a killed process may take to vanish.
+const KILL_GRACE: Duration = Duration::from_secs(30);
 
 type Slot = Mutex<Option<Arc<Running>>>;
 
@@ -168,18 +172,26 @@ impl Fleet {
     }
 
     /// Refuses further starts, ends all engines side by side and waits for their owners.
+    ///
+    /// A process that even a kill does not end (stuck in the kernel) is given up in the end.
     pub async fn close(&self, how: StopHow) {
         self.closed.store(true, Ordering::SeqCst);
-        for stopped in join_all((0..self.len()).map(|index| self.stop(index, how))).await {
-            if let Err(error) = stopped {
-                tracing::error!(%error, "cannot stop an engine");
+        let deadline = match how {
+            StopHow::Graceful { deadline } => deadline,
+            StopHow::Kill => Duration::ZERO,
+        };
+        let all = join_all((0..self.len()).map(|index| self.stop(index, how)));
+        match timeout(deadline + KILL_GRACE, all).await {
+            Ok(stopped) => {
+                for error in stopped.into_iter().filter_map(Result::err) {
+                    tracing::error!(%error, "cannot stop an engine");
+                }
             }
+            Err(_elapsed) => tracing::error!("gave up an engine that does not even end by a kill"),
         }
         let mut owners = std::mem::take(&mut *self.owners());
-        while let Some(ended) = owners.join_next().await {
-            if let Err(error) = ended {
-                tracing::error!(%error, "the owner of an engine ended badly");
-            }
+        if timeout(KILL_GRACE, join_all_of(&mut owners)).await.is_err() {
+            owners.shutdown().await;
         }
     }
 
@@ -190,5 +202,13 @@ impl Fleet {
 
     fn owners(&self) -> MutexGuard<'_, JoinSet<()>> {
         self.owners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn join_all_of(owners: &mut JoinSet<()>) {
+    while let Some(ended) = owners.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "the owner of an engine ended badly");
+        }
     }
 }

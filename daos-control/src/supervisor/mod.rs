@@ -90,7 +90,8 @@ pub trait Supervisor: Send + Sync + Debug {
     /// Changes the log levels of a ready engine.
     async fn set_log_masks(&self, index: u32, masks: &LogMasks) -> Result<(), SupervisorError>;
 
-    /// Everything that happens to the engines, in order for each of them. The first caller gets it.
+    /// Everything that happens to the engines, in order for each of them. The first caller gets it, and should keep
+    /// reading: engines that report much wait for it.
     fn events(&self) -> Option<EventStream>;
 
     /// Ends all engines, then everything else: sockets, tasks, threads. The event stream ends. Later calls are refused.

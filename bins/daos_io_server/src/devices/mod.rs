@@ -105,6 +105,7 @@ fn take(file: &File, ours: &Mark) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::process::Command;
 
     use super::*;
 
@@ -190,5 +191,47 @@ mod tests {
         let text = format!("[AIO]\n    AIO {first} A_0\n    AIO {} A_1\n", second.display());
         fs::write(bed.config(), text).unwrap();
         assert!(bed.open(US).unwrap_err().contains("restore the order"));
+    }
+
+    /// A loop device over the bed's file; detached when dropped.
+    struct Loop(String);
+
+    impl Loop {
+        fn over(file: &Path) -> Option<Self> {
+            let made =
+                Command::new("losetup").args(["--find", "--show"]).arg(file).output().ok()?;
+            made.status
+                .success()
+                .then(|| Self(String::from_utf8(made.stdout).unwrap().trim().to_owned()))
+        }
+    }
+
+    impl Drop for Loop {
+        fn drop(&mut self) {
+            let detached = Command::new("losetup").args(["--detach", &self.0]).status();
+            assert!(detached.is_ok_and(|status| status.success()), "{} stays attached", self.0);
+        }
+    }
+
+    #[test]
+    fn a_block_device_that_anybody_holds_is_refused() {
+        let bed = Bed::new();
+        let Some(device) = Loop::over(&bed.file()) else {
+            println!("skipped: needs root");
+            return;
+        };
+        fs::write(bed.config(), format!("[AIO]\n    AIO {} AIO_h_0\n", device.0)).unwrap();
+        let holder = OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlags::EXCL.bits() as i32)
+            .open(&device.0)
+            .unwrap();
+        assert!(bed.open(US).unwrap_err().contains("is it in use?"));
+        drop(holder);
+        let devices = bed.open(US).unwrap();
+        assert_eq!(devices[0].bytes, 16384);
+        assert!(bed.open(US).unwrap_err().contains("is it in use?"));
+        drop(devices);
+        assert!(bed.open(THEM).unwrap_err().contains("belongs to engine"));
     }
 }
