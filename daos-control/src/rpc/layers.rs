@@ -109,3 +109,53 @@ impl Call {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use http::{Request, Response};
+    use tonic::body::Body;
+    use tonic::{Code, Status};
+    use tower::{Layer, ServiceExt, service_fn};
+
+    use super::GuardLayer;
+    use crate::rpc::access::{Peer, Trust};
+    use crate::wire::Component;
+
+    async fn code(trust: Trust, peer: Option<Peer>, path: &str) -> Code {
+        let inner = service_fn(|_: Request<Body>| async {
+            Ok::<_, Infallible>(Status::already_exists("reached").into_http::<Body>())
+        });
+        let mut request =
+            Request::builder().uri(format!("http://h{path}")).body(Body::empty()).unwrap();
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
+        }
+        let answer: Result<Response<Body>, _> =
+            GuardLayer::new(trust).layer(inner).oneshot(request).await;
+        let Ok(answer) = answer;
+        Status::from_header_map(answer.headers()).map_or(Code::Ok, |status| status.code())
+    }
+
+    /// A call that passes the guard is answered by the service behind it, here with `AlreadyExists`.
+    #[tokio::test]
+    async fn with_certificates_only_listed_pairs_reach_the_service() {
+        let format = "/ctl.CtlSvc/StorageFormat";
+        let peer = |component| Some(Peer(Some(component)));
+        assert_eq!(code(Trust::Insecure, None, format).await, Code::AlreadyExists);
+        assert_eq!(
+            code(Trust::Certificates, peer(Component::Admin), format).await,
+            Code::AlreadyExists
+        );
+        assert_eq!(
+            code(Trust::Certificates, peer(Component::Agent), format).await,
+            Code::PermissionDenied
+        );
+        assert_eq!(code(Trust::Certificates, None, format).await, Code::Unauthenticated);
+        assert_eq!(
+            code(Trust::Certificates, peer(Component::Admin), "/ctl.CtlSvc/Nope").await,
+            Code::PermissionDenied
+        );
+    }
+}

@@ -433,3 +433,43 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
     }
     current.downcast_ref::<Status>().map_or_else(|| current.to_string(), |s| s.message().to_owned())
 }
+
+#[cfg(all(test, feature = "server"))]
+mod tests {
+    use daos_membership::{ControlAddress, JoinRefused, MembershipError, Rank};
+    use uuid::Uuid;
+
+    use super::{CallError, NotReady};
+
+    #[test]
+    fn what_the_membership_service_says_keeps_its_form() {
+        let address = |text: &str| text.parse::<ControlAddress>().expect("an address");
+        let replicas = vec![address("10.0.0.1:1"), address("10.0.0.2:1")];
+        let listed = vec!["10.0.0.1:1".to_owned(), "10.0.0.2:1".to_owned()];
+        let leads =
+            MembershipError::NotLeader { hint: Some(replicas[1]), replicas: replicas.clone() };
+        assert_eq!(
+            CallError::from(leads),
+            CallError::NotLeader { hint: "10.0.0.2:1".into(), replicas: listed.clone() }
+        );
+        let nobody = MembershipError::NotLeader { hint: None, replicas: Vec::new() };
+        assert_eq!(
+            CallError::from(nobody),
+            CallError::NotLeader { hint: String::new(), replicas: Vec::new() }
+        );
+        let elsewhere = MembershipError::NotReplica { replicas };
+        assert_eq!(CallError::from(elsewhere), CallError::NotReplica { replicas: listed });
+        for (error, state) in [
+            (MembershipError::Uninitialized, NotReady::Uninitialized),
+            (MembershipError::Unavailable, NotReady::RaftUnavailable),
+            (MembershipError::SteppingUp, NotReady::SteppingUp),
+            (MembershipError::EmptyGroupMap, NotReady::EmptyGroupMap),
+        ] {
+            assert_eq!(error.to_string(), state.to_string(), "clients look for this text");
+            assert_eq!(CallError::from(error), CallError::NotReady(state));
+        }
+        let rank = Rank::new(3).expect("a rank");
+        let refused = JoinRefused::AdminExcluded { uuid: Uuid::nil(), rank };
+        assert_eq!(CallError::from(MembershipError::Join(refused)).fault_code(), Some(622));
+    }
+}
