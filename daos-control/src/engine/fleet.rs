@@ -16,7 +16,7 @@ use super::instance::{Command, EngineParts, EngineTask, is_settled};
 use super::machine::Event;
 use super::outcome::{RankAction, RankOutcome};
 use super::state::{EngineState, EngineStatus, StopReason};
-use crate::fault::Fault;
+use crate::fault::{Fault, code};
 use crate::supervisor::{LogMasks, Supervisor};
 
 /// All engines of this host; cheap to clone.
@@ -223,7 +223,7 @@ impl Slot {
         let gone = || {
             Fault::new(
                 "server",
-                1279,
+                code::ENGINE_SHUTTING_DOWN,
                 format!("engine {} is shutting down", self.index),
                 "start the server again",
             )

@@ -13,7 +13,7 @@ use tracing::{debug, error, info, warn};
 use super::gate::{StorageGate, StorageHold};
 use super::machine::{Action, Event, Machine, Settled};
 use super::state::{EngineState, EngineStatus, StopReason};
-use crate::fault::Fault;
+use crate::fault::{Fault, code};
 use crate::supervisor::{EngineReady, RestartPolicy, StopHow, Supervisor};
 
 /// Pending commands of one engine; a sender waits when it is behind by this many.
@@ -169,7 +169,7 @@ impl EngineTask {
         error!(engine = index, "an engine step broke: {panicked}");
         let fault = Fault::new(
             "server",
-            1277,
+            code::ENGINE_STEP_FAILED,
             format!("engine {index}: an internal step failed: {panicked}"),
             "report this with the server's log; 'dmg system start' tries again",
         );
@@ -183,7 +183,7 @@ impl EngineTask {
         if self.machine.state().has_process() {
             return Err(Fault::new(
                 "server",
-                612,
+                code::SERVER_INSTANCES_NOT_STOPPED,
                 format!("engine {} still runs", self.parts.index),
                 "stop its rank with 'dmg system stop' first",
             ));
@@ -209,10 +209,11 @@ impl EngineTask {
         if state.name() != before {
             info!("engine {} is {state}", self.parts.index);
         }
-        if !state.has_process() && *state != EngineState::Checking {
-            if let Ok(mut kept) = self.hold.lock() {
-                *kept = None;
-            }
+        if !state.has_process()
+            && *state != EngineState::Checking
+            && let Ok(mut kept) = self.hold.lock()
+        {
+            *kept = None;
         }
         let rank = match state {
             EngineState::Running { rank, .. } | EngineState::SettingUp { rank, .. } => Some(*rank),
@@ -281,7 +282,7 @@ impl EngineTask {
             tokio::time::sleep(deadline).await;
             Event::ReadyTimedOut(Fault::new(
                 "server",
-                1278,
+                code::ENGINE_SILENT,
                 format!("engine {index} did not announce itself within {} s", deadline.as_secs()),
                 "read the engine's log file; it may lack memory, hugepages or its fabric interface",
             ))

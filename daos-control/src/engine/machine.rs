@@ -361,13 +361,13 @@ impl Machine {
 mod faults {
     use daos_membership::Rank;
 
-    use crate::fault::Fault;
+    use crate::fault::{Fault, code};
     use crate::supervisor::ExitStatus;
 
     pub fn ended_before_ready(index: u32, status: &ExitStatus) -> Fault {
         Fault::new(
             "server",
-            1275,
+            code::ENGINE_ENDED_EARLY,
             format!("engine {index} ended before it was ready: {status}"),
             "read the engine's log file and the server's log lines of this engine, mend the cause, then run \
              'dmg system start' or restart the server",
@@ -377,7 +377,7 @@ mod faults {
     pub fn ended(index: u32, rank: Rank, status: &ExitStatus) -> Fault {
         Fault::new(
             "server",
-            1276,
+            code::ENGINE_ENDED,
             format!("engine {index} (rank {rank}) ended: {status}"),
             "read the engine's log file, then run 'dmg system start' for this rank",
         )

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::request::{JoinAnswer, JoinAsk};
 use crate::client::Client;
-use crate::fault::Fault;
+use crate::fault::{Fault, code};
 use crate::management::{Management, ManagementState};
 
 /// One join with all its tries (contract 1.9); asked again after that, for as long as the server runs (R161).
@@ -61,7 +61,7 @@ impl Joiner {
             Ok(_) => Ok(()),
             Err(_ended) => Err(Fault::new(
                 "server",
-                1279,
+                code::ENGINE_SHUTTING_DOWN,
                 "the server is shutting down",
                 "start the server again",
             )),
@@ -73,7 +73,7 @@ impl Joiner {
 fn unexplained(index: u32, refused: &crate::client::ClientError) -> Fault {
     Fault::new(
         "server",
-        1282,
+        code::ENGINE_JOIN_REFUSED,
         format!("engine {index} may not join: {refused}"),
         "look at 'dmg system query --verbose' for what the system knows of this engine",
     )

@@ -5,7 +5,7 @@
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, ToSocketAddrs, UdpSocket};
 
 use crate::config::Replica;
-use crate::fault::Fault;
+use crate::fault::{Fault, code};
 
 /// Where the management service is, as seen from this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +57,7 @@ fn resolve(replica: &Replica) -> Result<SocketAddrV4, Fault> {
     let refused = |reason: String| {
         Fault::new(
             "serverconfig",
-            705,
+            code::SERVER_CONFIG_BAD_MGMT_SVC_REPLICAS,
             format!("the management service replica '{replica}' has no IPv4 address"),
             "correct mgmt_svc_replicas (access_points), or make the name resolvable on this host",
         )
@@ -84,7 +84,7 @@ pub fn is_local(ip: Ipv4Addr) -> bool {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use super::Replicas;
+    use super::{Replicas, code};
     use crate::config::Replica;
 
     fn replica(host: &str, port: u16) -> Replica {
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn a_name_that_does_not_resolve_is_named() {
         let refused = Replicas::resolve(&[replica("no-such-host.invalid", 1)], 1).unwrap_err();
-        assert_eq!(refused.code, 705);
+        assert_eq!(refused.code, code::SERVER_CONFIG_BAD_MGMT_SVC_REPLICAS);
         assert!(refused.description.contains("no-such-host.invalid"));
     }
 }

@@ -16,7 +16,7 @@ use tonic::transport::Server;
 use tracing::warn;
 
 use super::layers::GuardLayer;
-use crate::fault::Fault;
+use crate::fault::{Fault, code};
 
 /// Requests of one connection that are worked on at once; a client that sends more waits.
 const IN_FLIGHT: usize = 256;
@@ -88,7 +88,7 @@ impl Listening {
 fn broken(error: &dyn std::error::Error) -> Fault {
     Fault::new(
         "server",
-        1287,
+        code::CONTROL_PORT_BROKEN,
         "the control port cannot be served any more",
         "start the server again",
     )

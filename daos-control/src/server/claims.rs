@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
-use crate::fault::Fault;
+use crate::fault::{Fault, code};
 
 /// Held locks; dropped to give everything back.
 #[derive(Debug, Default)]
@@ -85,7 +85,7 @@ fn taken(path: &Path, file: &mut File) -> Fault {
     };
     Fault::new(
         "server",
-        1280,
+        code::SERVER_PATH_CLAIMED,
         format!("{} is used by another daos_server ({holder})", path.display()),
         "stop the other server, or give this one its own socket_dir and scm_mount",
     )
@@ -94,7 +94,7 @@ fn taken(path: &Path, file: &mut File) -> Fault {
 fn unavailable(path: &Path, lock: &Path, error: &std::io::Error) -> Fault {
     Fault::new(
         "server",
-        1281,
+        code::SERVER_PATH_UNLOCKABLE,
         format!("{} cannot be locked through {}", path.display(), lock.display()),
         "make the lock directory writable for the user of daos_server",
     )
@@ -103,7 +103,7 @@ fn unavailable(path: &Path, lock: &Path, error: &std::io::Error) -> Fault {
 
 #[cfg(test)]
 mod tests {
-    use super::Claims;
+    use super::{Claims, code};
 
     #[test]
     fn a_second_server_on_one_path_is_told_who_has_it() {
@@ -111,7 +111,7 @@ mod tests {
         let path = directory.path().join("scm");
         let first = Claims::take([path.as_path()]).unwrap();
         let refused = Claims::take([path.as_path()]).unwrap_err();
-        assert_eq!(refused.code, 1280);
+        assert_eq!(refused.code, code::SERVER_PATH_CLAIMED);
         assert!(refused.description.contains(&std::process::id().to_string()), "{refused}");
         drop(first);
         Claims::take([path.as_path()]).unwrap();

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use super::launch::LaunchFacts;
 use crate::config::ServerConfig;
 use crate::engine::{EngineDeeds, Looked, Settled};
-use crate::fault::Fault;
+use crate::fault::{Fault, code};
 use crate::format::{BroughtUp, EngineTarget, FormatService};
 use crate::join::{self, Host, Joiner};
 use crate::management::{Management, ManagementKeeper, ManagementState, Opening};
@@ -135,7 +135,7 @@ impl Deeds {
             SuperblockState::Unreadable(error) => Err(error.to_fault(&path)),
             SuperblockState::Missing => Err(Fault::new(
                 "storage",
-                1284,
+                code::SUPERBLOCK_MISSING,
                 format!("engine {index} has no superblock at {}", path.display()),
                 "format its storage with 'dmg storage format'",
             )),
@@ -146,7 +146,7 @@ impl Deeds {
 fn unknown(index: u32) -> Fault {
     Fault::new(
         "server",
-        1277,
+        code::ENGINE_STEP_FAILED,
         format!("there is no engine {index}"),
         "report this with the server's log",
     )

@@ -10,7 +10,7 @@ use crate::config::{DataPlane, EngineConfig, HostMemory, ServerConfig, sizing};
 use crate::engine_command::{
     EnvironmentInput, Launch, Placement, argv, binary_name, environment, placement,
 };
-use crate::fault::Fault;
+use crate::fault::{Fault, code};
 use crate::network::{Network, domain_of};
 use crate::supervisor::{EngineLaunch, StopLimits, find_program};
 
@@ -56,7 +56,7 @@ impl LaunchFacts {
             program,
             places: placement(&config.engines, &nodes),
             domains,
-            memory: options.host.memory.clone(),
+            memory: options.host.memory,
             cores: options.host.cores,
         })
     }
@@ -119,7 +119,7 @@ fn domain(
         (DataPlane::Engine, Err(error)) => Err(Fault::from(error)),
         (DataPlane::Engine, Ok(None)) => Err(Fault::new(
             "serverconfig",
-            1283,
+            code::SERVER_FABRIC_UNUSABLE,
             format!(
                 "engine {}: interface {} is not there or does not work with provider {}",
                 engine.index, engine.fabric.interface, engine.fabric.provider

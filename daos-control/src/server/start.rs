@@ -22,7 +22,7 @@ use super::upcalls::Upcalls;
 use crate::client::{Client, ClientConfig, HostAddr, HostSet};
 use crate::config::{DataPlane, HostFacts, ServerConfig, fault_path};
 use crate::engine::{EngineParts, EngineState, EngineStatus, Engines, StorageGate};
-use crate::fault::Fault;
+use crate::fault::{Fault, code};
 use crate::format::{
     FormatParts, FormatRequest, FormatService, FormatTargets, Journal, NobodyWatches,
 };
@@ -227,7 +227,7 @@ fn only_what_this_version_can(config: &ServerConfig) -> Result<(), Fault> {
     if !config.transport.allow_insecure {
         return Err(Fault::new(
             "server",
-            1285,
+            code::SERVER_CERTIFICATES_UNSUPPORTED,
             "this version cannot use certificates yet",
             "set transport_config.allow_insecure to true, or start with -i, on a network you trust",
         ));
@@ -235,7 +235,7 @@ fn only_what_this_version_can(config: &ServerConfig) -> Result<(), Fault> {
     if config.replicas.len() > 1 {
         return Err(Fault::new(
             "server",
-            1286,
+            code::SERVER_REPLICAS_UNSUPPORTED,
             format!(
                 "{} management service replicas are configured; this version runs one",
                 config.replicas.len()
@@ -248,8 +248,9 @@ fn only_what_this_version_can(config: &ServerConfig) -> Result<(), Fault> {
 
 fn claim(config: &ServerConfig) -> Result<Claims, Fault> {
     let mounts = config.engines.iter().map(|engine| engine.scm.mount());
-    let sockets = (!config.engines.is_empty()).then_some(config.socket_dir.as_path());
-    Claims::take(sockets.into_iter().chain(mounts))
+    let directories = [config.socket_dir.as_path(), config.state_dir.as_path()];
+    let directories = directories.into_iter().filter(|_| !config.engines.is_empty());
+    Claims::take(directories.chain(mounts))
 }
 
 async fn host(
@@ -303,7 +304,7 @@ fn peers(config: &ServerConfig, replicas: &Replicas) -> Result<Client, Fault> {
 fn unusable(error: &dyn std::error::Error) -> Fault {
     Fault::new(
         "serverconfig",
-        705,
+        code::SERVER_CONFIG_BAD_MGMT_SVC_REPLICAS,
         format!("the management service replicas cannot be asked: {error}"),
         "correct mgmt_svc_replicas (access_points)",
     )

@@ -38,9 +38,6 @@ pub fn explained(error: ConfigError) -> anyhow::Error {
             });
             Faults(placed.collect()).into()
         }
-        other => match daos_control::Fault::try_from(&other) {
-            Ok(fault) => fault.into(),
-            Err(_) => other.into(),
-        },
+        other => daos_control::Fault::from(&other).into(),
     }
 }
