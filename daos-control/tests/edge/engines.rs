@@ -234,3 +234,23 @@ async fn log_masks_reach_running_engines() {
     assert_eq!(refused(client.set_engine_log_masks(set("loud")).await).fault_code(), Some(1366));
     host.end().await;
 }
+
+#[tokio::test]
+async fn e32_asking_twice_is_no_mistake() {
+    let host = running().await;
+    let mut client = MgmtSvcClient::new(host.channel().await);
+    let start = || admin(SystemStartReq { sys: SYS.into(), ..SystemStartReq::default() });
+    let stop = || admin(SystemStopReq { sys: SYS.into(), ..SystemStopReq::default() });
+    let pid = |states: Vec<daos_control::engine::EngineStatus>| states[0].state.pid();
+    let before = pid(host.engines.states());
+    let answer = client.system_start(start()).await.unwrap().into_inner();
+    assert!(!answer.results[0].errored, "{answer:?}");
+    assert_eq!(pid(host.engines.states()), before, "what runs is left alone");
+    for _ in 0..2 {
+        let answer = client.system_stop(stop()).await.unwrap().into_inner();
+        let result = &answer.results[0];
+        assert_eq!((result.errored, result.state.as_str()), (false, "stopped"));
+    }
+    assert_eq!(member_state(&host).await, "stopped");
+    host.end().await;
+}

@@ -13,6 +13,9 @@ pub fn run(global: &Global, command: &Storage) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (scm, bdev) = providers_of_this_host();
     let scanner = Scanner::new(scm, bdev, Vec::new());
+    if !global.json {
+        print("Scanning locally-attached storage...\n")?;
+    }
     let found = runtime.block_on(scanner.scan(ScanOptions::default()));
     if global.json {
         let text =

@@ -1,0 +1,69 @@
+//! The local scans: no configuration, nothing started, results on standard output (R67, R71, R88, R92, R93).
+
+use std::process::{Command, Output};
+
+fn daos_server(arguments: &[&str]) -> Output {
+    let empty = tempfile::tempdir().expect("a directory without a configuration");
+    Command::new(env!("CARGO_BIN_EXE_daos_server"))
+        .args(arguments)
+        .current_dir(empty.path())
+        .output()
+        .expect("the program runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("text")
+}
+
+#[test]
+fn r71_the_providers_are_one_line() {
+    let ran = daos_server(&["network", "list"]);
+    assert!(ran.status.success(), "{ran:?}");
+    let line = text(&ran.stdout);
+    assert_eq!(line.lines().count(), 1);
+    for provider in ["ofi+tcp", "ofi+sockets", "ofi+verbs", "ofi+psm2", "ofi+gni"] {
+        assert!(line.trim_end().split(", ").any(|each| each == provider), "{line}");
+    }
+    assert!(!daos_server(&["network", "list", "surplus"]).status.success());
+}
+
+#[test]
+fn r71_the_network_is_listed_with_a_count() {
+    let ran = daos_server(&["network", "scan", "-p", "ofi+tcp"]);
+    assert!(ran.status.success(), "{ran:?}");
+    let listed = text(&ran.stdout);
+    let rows = listed.lines().filter(|line| line.starts_with("fabric_iface: ")).count();
+    let count = listed.lines().last().expect("a count");
+    assert!(count.starts_with(&format!("{rows} interface")), "{listed}");
+    assert_eq!(listed.matches("provider: ofi+tcp\n").count(), rows);
+    assert_eq!(listed.matches("pinned_numa_node: ").count(), rows);
+    assert!(!listed.contains("fabric_iface: lo\n"));
+
+    let ran = daos_server(&["-j", "network", "scan"]);
+    let value: serde_json::Value = serde_json::from_slice(&ran.stdout).expect("JSON alone");
+    assert!(value["interfaces"].is_array() && value["numa_count"].as_u64() >= Some(1));
+
+    let ran = daos_server(&["network", "scan", "-p", "ofi+pigeon"]);
+    assert_eq!(ran.status.code(), Some(1));
+    assert!(text(&ran.stderr).contains("code = 1360"), "{ran:?}");
+    assert!(ran.stdout.is_empty());
+}
+
+#[test]
+fn r88_storage_is_listed_in_two_parts() {
+    let ran = daos_server(&["storage", "scan"]);
+    let listed = text(&ran.stdout);
+    assert!(listed.starts_with("Scanning locally-attached storage"), "{ran:?}");
+    let nvme = listed.find("NVMe controllers and namespaces:\n").expect("the NVMe part");
+    let scm = listed.find("SCM ").expect("the SCM part");
+    assert!(nvme < scm);
+    // A part that cannot be looked at on this host is told last, and by the exit code (R92).
+    assert_eq!(ran.status.success(), !text(&ran.stderr).contains("scan error(s):"), "{ran:?}");
+}
+
+#[test]
+fn r93_structured_output_is_nothing_but_data() {
+    let ran = daos_server(&["-j", "storage", "scan"]);
+    let value: serde_json::Value = serde_json::from_slice(&ran.stdout).expect("JSON alone");
+    assert!(value["NVMe"].is_array() && value["SCM"].is_array(), "{value}");
+}
