@@ -99,7 +99,7 @@ pub struct Start {
 /// Storage commands.
 #[derive(Debug, Subcommand)]
 pub enum Storage {
-    /// List the storage of this host; needs no configuration file (R67, R88)
+    /// List the storage of this host; needs no configuration file
     #[command(visible_alias = "s")]
     Scan,
 }
@@ -107,7 +107,7 @@ pub enum Storage {
 /// Network commands.
 #[derive(Debug, Subcommand)]
 pub enum Network {
-    /// List fabric interfaces, providers and NUMA nodes (R71)
+    /// List fabric interfaces, providers and NUMA nodes
     Scan {
         /// Show only this provider
         #[arg(short = 'p', long, conflicts_with = "all")]
@@ -139,12 +139,38 @@ pub enum Config {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use std::path::Path;
 
-    use super::Cli;
+    use clap::{CommandFactory, Parser};
+
+    use super::{Cli, Command, Start};
 
     #[test]
     fn the_command_tree_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    fn start(line: &str) -> (Cli, Start) {
+        let cli = Cli::try_parse_from(line.split(' ')).unwrap_or_else(|told| panic!("{told}"));
+        let again = Cli::try_parse_from(line.split(' ')).unwrap_or_else(|told| panic!("{told}"));
+        let Command::Start(options) = again.command else { panic!("{line}") };
+        (cli, options)
+    }
+
+    #[test]
+    fn r8_options_stand_before_or_after_the_command_and_c_is_t() {
+        for line in [
+            "daos_server start -t 3 -o a.yml",
+            "daos_server -o a.yml start -t 3",
+            "daos_server --config a.yml start --targets 3",
+            "daos_server start -c 3 -o a.yml",
+        ] {
+            let (cli, options) = start(line);
+            assert_eq!(cli.global.config.as_deref(), Some(Path::new("a.yml")), "{line}");
+            assert_eq!(options.targets.or(options.cores), Some(3), "{line}");
+        }
+        assert!(Cli::try_parse_from(["daos_server", "start", "-c", "3", "-t", "3"]).is_err());
+        let help = Cli::try_parse_from(["daos_server", "start", "--help"]);
+        assert!(!help.expect_err("help").to_string().contains("cores"), "-c is hidden");
     }
 }

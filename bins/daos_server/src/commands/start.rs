@@ -85,10 +85,13 @@ async fn serve(
 /// Level, file and form of the log as the configuration says; what was noticed while reading it.
 fn follow(logging: &Logging, global: &Global, loaded: &Loaded) -> Result<()> {
     let log = &loaded.config.control_log;
-    debug!("DAOS config read from {}", loaded.path.display());
     let level = (!global.debug).then(|| level(log.mask));
+    // First of all, so that the lines below go where the configuration says.
     logging.follow(level, log.file.as_deref(), log.json)?;
-    debug!("Switching control log level to {:?}", log.mask);
+    debug!("DAOS config read from {}", loaded.path.display());
+    if level.is_some() {
+        debug!("Switching control log level to {}", format!("{:?}", log.mask).to_uppercase());
+    }
     match &log.file {
         Some(file) => info!("logging to {} as well", file.display()),
         None => info!("no control_log_file is set, logging to standard output"),

@@ -1,0 +1,182 @@
+//! What `daos_server` does without being started: help, version, scans, files; and the quickstart, word for word.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use daos_control::testing::programs_beside;
+
+fn programs() -> PathBuf {
+    programs_beside(Path::new(env!("CARGO_BIN_EXE_daos_server"))).expect("a whole workspace")
+}
+
+/// Runs a program in an empty directory, where it finds no configuration and may leave nothing.
+fn run(program: &str, arguments: &[&str]) -> Output {
+    let empty = tempfile::tempdir().expect("a directory");
+    let mut command = Command::new(programs().join(program));
+    let output = command.args(arguments).current_dir(empty.path()).output().expect("it runs");
+    let left = std::fs::read_dir(empty.path()).expect("the directory").count();
+    assert_eq!(left, 0, "{program} {arguments:?} left something behind");
+    output
+}
+
+fn daos_server(line: &str) -> Output {
+    run("daos_server", &line.split_whitespace().collect::<Vec<_>>())
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("text")
+}
+
+#[test]
+fn r19_r66_help_is_given_at_every_level() {
+    for (level, words) in [
+        (
+            "",
+            &["start", "storage", "network", "config", "version", "--config", "--allow-proxy"][..],
+        ),
+        ("start", &["--port", "--targets", "--recreate-superblocks", "--insecure"]),
+        ("storage", &["scan"]),
+        ("storage scan", &["--json"]),
+        ("network", &["scan", "list"]),
+        ("network scan", &["--provider", "--all"]),
+        ("network list", &["--json"]),
+        ("config", &["check", "convert", "schema"]),
+        ("config check", &["<FILE>"]),
+        ("config convert", &["<FILE>"]),
+        ("version", &["--json"]),
+    ] {
+        for help in ["--help", "-h"] {
+            let told = daos_server(&format!("{level} {help}"));
+            assert_eq!((told.status.code(), text(&told.stderr)), (Some(0), ""), "{level} {help}");
+            for word in words {
+                assert!(text(&told.stdout).contains(word), "{level}: {}", text(&told.stdout));
+            }
+        }
+    }
+}
+
+#[test]
+fn r69_a_command_is_needed_and_misspelt_ones_get_a_suggestion() {
+    for (line, words) in [
+        ("", &["start", "storage", "version"][..]),
+        ("strat", &["'start'"]),
+        ("storage scna", &["'scan'"]),
+        ("start --tragets 3", &["'--targets'"]),
+        ("network scan eth0", &["eth0"]),
+    ] {
+        let told = daos_server(line);
+        assert_eq!((told.status.code(), text(&told.stdout)), (Some(1), ""), "{line:?}");
+        for word in words {
+            assert!(text(&told.stderr).contains(word), "{line:?}: {}", text(&told.stderr));
+        }
+    }
+}
+
+#[test]
+fn r70_the_version_needs_no_configuration() {
+    let told = daos_server("version");
+    let own = env!("CARGO_PKG_VERSION");
+    assert_eq!(told.status.code(), Some(0));
+    assert!(text(&told.stdout).starts_with(&format!("daos_server version {own} ")), "{told:?}");
+    let json: serde_json::Value =
+        serde_json::from_slice(&daos_server("version --json").stdout).expect("JSON");
+    assert_eq!((&json["name"], &json["version"]), (&"daos_server".into(), &own.into()));
+}
+
+#[test]
+fn r71_network_scan_and_list_need_no_configuration() {
+    let list = daos_server("network list");
+    assert_eq!(list.status.code(), Some(0), "{list:?}");
+    assert_eq!(text(&list.stdout).lines().count(), 1);
+    assert!(text(&list.stdout).contains("ofi+tcp, "), "{list:?}");
+    let scan = daos_server("network scan");
+    assert_eq!(scan.status.code(), Some(0), "{scan:?}");
+    assert!(text(&scan.stdout).ends_with("found\n"), "{scan:?}");
+    let json: serde_json::Value =
+        serde_json::from_slice(&daos_server("network scan -a -j").stdout).expect("JSON");
+    assert!(json["interfaces"].is_array(), "{json}");
+    let unknown = daos_server("network scan -p carrier-pigeon");
+    assert_eq!(unknown.status.code(), Some(1));
+    let told = text(&unknown.stderr);
+    assert!(told.contains("code = 1360") && told.contains("resolution = "), "{told}");
+}
+
+#[test]
+fn r67_r88_a_scan_needs_no_configuration_and_starts_nothing() {
+    for line in ["storage scan", "storage s"] {
+        let scan = daos_server(line);
+        assert_eq!(scan.status.code(), Some(0), "{scan:?}");
+        let told = text(&scan.stdout);
+        assert!(told.starts_with("NVMe controllers and namespaces:\n"), "{told}");
+        assert!(told.contains("\nSCM "), "{told}");
+        assert!(!told.contains("listening"), "{told}");
+    }
+    let json: serde_json::Value =
+        serde_json::from_slice(&daos_server("storage scan --json").stdout).expect("JSON");
+    assert!(json["NVMe"].is_array() && json["SCM"].is_array(), "{json}");
+}
+
+#[test]
+fn configuration_files_are_checked_and_converted() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = |name: &str, content: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, content).expect("written");
+        path.to_str().expect("a name").to_owned()
+    };
+    let good = file("good.yml", "engines: []\n");
+    let check = run("daos_server", &["config", "check", &good]);
+    assert_eq!(check.status.code(), Some(0), "{check:?}");
+    assert!(text(&check.stdout).contains("is valid"), "{check:?}");
+    assert!(text(&check.stderr).starts_with("NOTICE: "), "{check:?}");
+
+    let bad = file("bad.yml", "port: 0\nname: ''\nengines: []\n");
+    let check = run("daos_server", &["config", "check", &bad]);
+    assert_eq!((check.status.code(), text(&check.stdout)), (Some(1), ""));
+    let told = text(&check.stderr);
+    assert!(told.contains("bad.yml:1: port") && told.contains("bad.yml:2: name"), "{told}");
+    let lines = |words: &str| told.lines().filter(|line| line.contains(words)).count();
+    assert_eq!((lines("ERROR: serverconfig: code = "), lines("resolution = ")), (4, 2), "{told}");
+
+    let seed = file(
+        "seed.yml",
+        "provider: ofi+tcp\nservers:\n- {targets: 1, fabric_iface: lo, fabric_iface_port: 1, scm_class: ram, \
+         scm_mount: /mnt/d, scm_size: 4}\n",
+    );
+    let convert = run("daos_server", &["config", "convert", &seed]);
+    assert_eq!(convert.status.code(), Some(0), "{convert:?}");
+    assert!(text(&convert.stdout).contains("engines:"), "{convert:?}");
+    let schema: serde_json::Value =
+        serde_json::from_slice(&daos_server("config schema").stdout).expect("JSON");
+    assert!(schema["properties"]["engines"].is_object());
+}
+
+#[test]
+fn r173_the_commands_of_the_quickstart_are_understood() {
+    let workspace =
+        Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the workspace");
+    let quickstart = std::fs::read_to_string(workspace.join("docs/quickstart.md")).expect("read");
+    let blocks = quickstart.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let mut understood = 0;
+    for line in blocks.flat_map(str::lines) {
+        let words: Vec<&str> = line.split_whitespace().take_while(|word| *word != "#").collect();
+        match words[..] {
+            ["cargo", "run", "-p", "daos-examples", "--bin", name, ..] => {
+                let sources = workspace.join("examples/src/bin");
+                let there =
+                    [sources.join(name).join("main.rs"), sources.join(format!("{name}.rs"))];
+                assert!(there.iter().any(|path| path.is_file()), "{line}");
+            }
+            [program @ ("daos_server" | "dmg"), ref arguments @ ..] => {
+                for file in arguments.iter().filter(|word| word.ends_with(".yml")) {
+                    assert!(workspace.join(file).is_file(), "{line}");
+                }
+                let told = run(program, &[arguments, &["--help"]].concat());
+                assert!(told.status.success(), "{line}: {}", text(&told.stderr));
+                understood += 1;
+            }
+            _ => continue,
+        }
+    }
+    assert!(understood >= 10, "only {understood} commands were found");
+}

@@ -1,0 +1,119 @@
+//! What a start tells in its log, in which form and where.
+
+mod rig;
+
+use std::fs;
+
+use daos_control::testing::HostRig;
+use rig::{Result, plain_host};
+
+const WAITING: &str = "waiting for storage format on server 0";
+
+/// A host with further keys at the top level of its configuration.
+fn host_with(keys: &str) -> Result<HostRig> {
+    let host = plain_host(1)?;
+    host.write_config(&format!("{keys}{}", host.default_config()))?;
+    Ok(host)
+}
+
+/// Starts a server up to its wait for a format, ends it, and returns its lines.
+async fn started(mut host: HostRig, arguments: &[&str]) -> Result<Vec<String>> {
+    host.start_server(arguments)?;
+    host.wait_for_log(WAITING, 1).await?;
+    let (status, lines) = host.stop_server().await?;
+    assert!(status.success(), "{status}: {lines:#?}");
+    host.clear().await?;
+    Ok(lines)
+}
+
+#[track_caller]
+fn position(lines: &[String], words: &str) -> usize {
+    let found = lines.iter().position(|line| line.contains(words));
+    found.unwrap_or_else(|| panic!("{words:?} is not in {lines:#?}"))
+}
+
+#[tokio::test]
+async fn r9_r10_r11_the_start_tells_its_configuration() -> Result<()> {
+    let host = host_with("control_log_mask: DEBUG\n")?;
+    let config = host.file("daos_server.yml").display().to_string();
+    let saved = host.file(".daos_server.active.yml").display().to_string();
+    let lines = started(host, &[]).await?;
+    let read = position(&lines, &format!("DAOS config read from {config}"));
+    let level = position(&lines, "Switching control log level to DEBUG");
+    let active = position(&lines, &format!("Active config saved to {saved} (read-only)"));
+    let listening = position(&lines, "listening on 0.0.0.0:");
+    let waiting = position(&lines, WAITING);
+    assert!(read < level && level < active && active < listening && listening < waiting);
+    for index in [read, level, active] {
+        assert!(lines[index].contains(" DEBUG "), "{}", lines[index]);
+    }
+
+    let quiet = started(host_with("")?, &[]).await?;
+    assert!(!quiet.iter().any(|line| line.contains(" DEBUG ")), "{quiet:#?}");
+    let forced = started(host_with("control_log_mask: ERROR\n")?, &["--debug"]).await?;
+    position(&forced, "DAOS config read from");
+    assert!(!forced.iter().any(|line| line.contains("Switching")), "the option wins: {forced:#?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn r12_every_line_names_the_host() -> Result<()> {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let lines = started(host_with("control_log_mask: DEBUG\n")?, &["-t", "2"]).await?;
+    for line in &lines {
+        let rest = line.strip_prefix(&format!("{name} "));
+        let level = rest.and_then(|rest| rest.split(' ').next());
+        assert!(matches!(level, Some("DEBUG" | "INFO" | "NOTICE" | "ERROR")), "{line}");
+    }
+    position(&lines, "no control_log_file is set");
+    Ok(())
+}
+
+#[tokio::test]
+async fn r49_the_log_goes_to_its_file_as_well() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    // The server may be another user than the test.
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    fs::set_permissions(directory.path(), open)?;
+    let file = directory.path().join("control.log");
+    fs::write(&file, "what was there before\n")?;
+    fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o666))?;
+    let host = host_with(&format!("control_log_file: {}\n", file.display()))?;
+    let lines = started(host, &[]).await?;
+    position(&lines, WAITING);
+    let text = fs::read_to_string(&file)?;
+    assert!(text.starts_with("what was there before\n"), "appended: {text}");
+    for line in &lines {
+        assert!(text.lines().any(|written| written == line), "{line:?} is not in {text}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn r52_lines_can_be_json_objects() -> Result<()> {
+    let by_option = started(host_with("")?, &["-J"]).await?;
+    let by_key = started(host_with("control_log_json: true\n")?, &[]).await?;
+    for line in by_option.iter().chain(&by_key) {
+        let object: serde_json::Value =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let object = object.as_object().expect("an object");
+        let mut keys: Vec<&str> = object.keys().map(String::as_str).collect();
+        keys.sort_unstable();
+        assert_eq!(keys, ["extra", "level", "message", "source", "time"]);
+        let time = object["time"].as_str().expect("a time");
+        assert!(time.len() == 27 && time.contains('T') && time.ends_with('Z'), "{time}");
+    }
+    position(&by_option, WAITING);
+    position(&by_key, WAITING);
+    Ok(())
+}
+
+#[tokio::test]
+async fn e14_a_log_file_that_cannot_be_made_stops_the_start() -> Result<()> {
+    let mut host = host_with("control_log_file: /proc/no/such.log\n")?;
+    host.start_server(&[])?;
+    let (status, lines) = host.server_ended().await?;
+    assert_eq!(status.code(), Some(1), "{lines:#?}");
+    position(&lines, "create log file /proc/no/such.log");
+    Ok(())
+}
