@@ -1,4 +1,4 @@
-//! What `daos_server` does without being started: help, version, scans, files; and the quickstart, word for word.
+//! What `daos_server` does without being started: help, version, files (scans: `scans.rs`); and the quickstart, word for word.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -81,39 +81,6 @@ fn r70_the_version_needs_no_configuration() {
     let json: serde_json::Value =
         serde_json::from_slice(&daos_server("version --json").stdout).expect("JSON");
     assert_eq!((&json["name"], &json["version"]), (&"daos_server".into(), &own.into()));
-}
-
-#[test]
-fn r71_network_scan_and_list_need_no_configuration() {
-    let list = daos_server("network list");
-    assert_eq!(list.status.code(), Some(0), "{list:?}");
-    assert_eq!(text(&list.stdout).lines().count(), 1);
-    assert!(text(&list.stdout).contains("ofi+tcp, "), "{list:?}");
-    let scan = daos_server("network scan");
-    assert_eq!(scan.status.code(), Some(0), "{scan:?}");
-    assert!(text(&scan.stdout).ends_with("found\n"), "{scan:?}");
-    let json: serde_json::Value =
-        serde_json::from_slice(&daos_server("network scan -a -j").stdout).expect("JSON");
-    assert!(json["interfaces"].is_array(), "{json}");
-    let unknown = daos_server("network scan -p carrier-pigeon");
-    assert_eq!(unknown.status.code(), Some(1));
-    let told = text(&unknown.stderr);
-    assert!(told.contains("code = 1360") && told.contains("resolution = "), "{told}");
-}
-
-#[test]
-fn r67_r88_a_scan_needs_no_configuration_and_starts_nothing() {
-    for line in ["storage scan", "storage s"] {
-        let scan = daos_server(line);
-        assert_eq!(scan.status.code(), Some(0), "{scan:?}");
-        let told = text(&scan.stdout);
-        assert!(told.starts_with("NVMe controllers and namespaces:\n"), "{told}");
-        assert!(told.contains("\nSCM "), "{told}");
-        assert!(!told.contains("listening"), "{told}");
-    }
-    let json: serde_json::Value =
-        serde_json::from_slice(&daos_server("storage scan --json").stdout).expect("JSON");
-    assert!(json["NVMe"].is_array() && json["SCM"].is_array(), "{json}");
 }
 
 #[test]
