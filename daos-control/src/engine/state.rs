@@ -178,3 +178,57 @@ pub struct EngineStatus {
     /// Rank in its superblock, whether or not it runs.
     pub rank: Option<Rank>,
 }
+
+#[cfg(test)]
+mod tests {
+    use daos_membership::{Incarnation, Rank};
+
+    use super::{AfterStop, EngineState, StopReason};
+    use crate::fault::Fault;
+    use crate::supervisor::EngineReady;
+
+    fn every_state() -> Vec<EngineState> {
+        let ready = EngineReady {
+            uri: "ofi+tcp://127.0.0.1:1".to_owned(),
+            contexts: 1,
+            targets: 1,
+            incarnation: Incarnation(1),
+            secondary_uris: vec![],
+            secondary_contexts: vec![],
+            check_mode: false,
+        };
+        let fault = Fault::new("server", 0, "broken", "mend it");
+        let (rank, incarnation) = (Rank::BOOTSTRAP, Incarnation(1));
+        vec![
+            EngineState::Checking,
+            EngineState::WaitingForFormat("not mounted".to_owned()),
+            EngineState::Refused(fault.clone()),
+            EngineState::Starting { pid: None },
+            EngineState::Joining { pid: 1, ready },
+            EngineState::SettingUp { pid: 1, rank, incarnation },
+            EngineState::Running { pid: 1, rank, incarnation },
+            EngineState::Stopping { pid: Some(1), then: AfterStop::Restart },
+            EngineState::Stopped(StopReason::Requested),
+            EngineState::Failed { fault, status: None },
+        ]
+    }
+
+    #[test]
+    fn the_document_lists_every_engine_state_as_it_is() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/states.md");
+        let document = std::fs::read_to_string(path).unwrap();
+        let (_, engines) = document.split_once("## Engines").unwrap();
+        let rows: Vec<Vec<&str>> = engines
+            .lines()
+            .map(|line| line.split('|').map(str::trim).collect::<Vec<_>>())
+            .filter(|cells| cells.len() == 6 && !cells[1].starts_with('-') && cells[1] != "state")
+            .collect();
+        let states = every_state();
+        assert_eq!(rows.len(), states.len());
+        for (cells, state) in rows.iter().zip(states) {
+            let process = if state.has_process() { "yes" } else { "no" };
+            let told = state.member_state().to_string();
+            assert_eq!((cells[1], cells[3], cells[4]), (state.name(), process, told.as_str()));
+        }
+    }
+}

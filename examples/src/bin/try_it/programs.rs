@@ -13,7 +13,11 @@ pub async fn build() -> Result<PathBuf> {
     if let Some(cargo) = std::env::var_os("CARGO") {
         println!("# Building daos_server, dmg and daos_io_server.");
         let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "-p", "daos_server", "-p", "dmg", "-p", "daos_io_server"]);
+        // Built together with this program, they share its libraries instead of building them again.
+        build.args(["build", "--quiet"]);
+        for package in ["daos-examples", "daos_server", "dmg", "daos_io_server"] {
+            build.args(["-p", package]);
+        }
         if directory.ends_with("release") {
             build.arg("--release");
         }
