@@ -4,13 +4,12 @@
 //! The texts of [`NotReady`] and the names in the details are matched by stock peers and must not change.
 
 use std::collections::BTreeMap;
-use std::error::Error;
-use std::io;
 
 use daos_proto::rpc_status::{ErrorInfo, Status as RpcStatus};
 use prost::Message;
 use tonic::{Code, Status};
 
+use super::connection::connection_fault;
 use crate::fault::{Der, Fault, code};
 
 const TYPE_URL: &str = "type.googleapis.com/google.rpc.ErrorInfo";
@@ -346,92 +345,6 @@ fn pool_not_found(info: Option<&String>) -> CallError {
     let rank =
         value.get("Rank").and_then(|item| item.as_u64()).and_then(|rank| rank.try_into().ok());
     CallError::PoolNotFound { rank, uuid: text("UUID"), label: text("Label") }
-}
-
-/// The fault for a host that could not be reached, judged by the cause's kind and, for causes that crossed another
-/// process, by the texts of contract 1.5.
-#[must_use]
-pub fn connection_fault(host: &str, error: &(dyn Error + 'static)) -> Option<Fault> {
-    let mut cause = Some(error);
-    let mut found = None;
-    while let Some(current) = cause {
-        let kind = current.downcast_ref::<io::Error>().and_then(|error| by_kind(error.kind()));
-        found = found.or(kind).or_else(|| by_text(&current.to_string()));
-        cause = current.source();
-    }
-    let number = found?;
-    Some(describe(number, host, error))
-}
-
-fn by_kind(kind: io::ErrorKind) -> Option<i32> {
-    match kind {
-        io::ErrorKind::ConnectionRefused => Some(code::CLIENT_CONNECTION_REFUSED),
-        io::ErrorKind::ConnectionReset
-        | io::ErrorKind::ConnectionAborted
-        | io::ErrorKind::BrokenPipe
-        | io::ErrorKind::UnexpectedEof => Some(code::CLIENT_CONNECTION_CLOSED),
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-            Some(code::CLIENT_CONNECTION_NO_ROUTE)
-        }
-        io::ErrorKind::TimedOut => Some(code::CLIENT_CONNECTION_TIMED_OUT),
-        _ => None,
-    }
-}
-
-fn by_text(text: &str) -> Option<i32> {
-    const TEXTS: [(&str, i32); 10] = [
-        ("connection refused", code::CLIENT_CONNECTION_REFUSED),
-        ("connection closed", code::CLIENT_CONNECTION_CLOSED),
-        ("transport is closing", code::CLIENT_CONNECTION_CLOSED),
-        ("closed the connection", code::CLIENT_CONNECTION_CLOSED),
-        ("connection reset", code::CLIENT_CONNECTION_CLOSED),
-        ("no route to host", code::CLIENT_CONNECTION_NO_ROUTE),
-        ("no such host", code::CLIENT_CONNECTION_BAD_HOST),
-        ("failed to lookup address", code::CLIENT_CONNECTION_BAD_HOST),
-        ("certificate has expired", code::SECURITY_INVALID_CERT),
-        ("i/o timeout", code::CLIENT_CONNECTION_TIMED_OUT),
-    ];
-    let text = text.to_ascii_lowercase();
-    TEXTS.iter().find(|(part, _)| text.contains(part)).map(|(_, number)| *number)
-}
-
-fn describe(number: i32, host: &str, error: &(dyn Error + 'static)) -> Fault {
-    let (description, resolution) = match number {
-        code::CLIENT_CONNECTION_BAD_HOST => (
-            format!("host name {host} could not be resolved"),
-            "check the host list for a typing error and that the name resolves on this machine",
-        ),
-        code::CLIENT_CONNECTION_NO_ROUTE => (
-            format!("no route to host {host}"),
-            "check that the address is right and that the network between the hosts works",
-        ),
-        code::CLIENT_CONNECTION_REFUSED => (
-            format!("host {host} refused the connection"),
-            "check that daos_server runs on the host and that the port is right",
-        ),
-        code::CLIENT_CONNECTION_CLOSED => (
-            format!("host {host} closed the connection"),
-            "check that both sides use certificates or neither does, and the server's log",
-        ),
-        code::SECURITY_INVALID_CERT => (
-            format!("a certificate in the connection to {host} has expired"),
-            "renew the certificate and restart what uses it",
-        ),
-        _ => (
-            format!("host {host} did not answer in time"),
-            "check that the host is up and that no firewall drops the port",
-        ),
-    };
-    let domain = if number == code::SECURITY_INVALID_CERT { "security" } else { "client" };
-    Fault::new(domain, number, description, resolution).with_reason(innermost(error))
-}
-
-fn innermost(error: &(dyn Error + 'static)) -> String {
-    let mut current = error;
-    while let Some(source) = current.source() {
-        current = source;
-    }
-    current.downcast_ref::<Status>().map_or_else(|| current.to_string(), |s| s.message().to_owned())
 }
 
 #[cfg(all(test, feature = "server"))]
