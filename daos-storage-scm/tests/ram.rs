@@ -89,6 +89,22 @@ async fn a_directory_has_owner_and_mode_and_shares_its_tmpfs_r129() {
 }
 
 #[tokio::test]
+async fn a_directory_is_scanned_with_its_configured_size() {
+    let Some(real) = Real::directory("a_directory_is_scanned") else { return };
+    format(&real.target, Intent::Plain, &plain()).await.expect("format");
+    let sized = ScmTarget::from_params(ScmParams {
+        mount_point: real.mount_point().to_owned(),
+        ram: Some(RamSpec { size_bytes: Some(4096), ..RamSpec::default() }),
+        ..ScmParams::default()
+    })
+    .expect("valid");
+    let scan = provider().scan(&ScanRequest { targets: vec![sized] }).await.expect("scan");
+    let [namespace] = scan.namespaces.known() else { panic!("{:?}", scan.namespaces) };
+    let total = namespace.mount.as_ref().expect("mount").total_bytes;
+    assert!(namespace.size == 4096 && total > 4096, "{namespace:?}");
+}
+
+#[tokio::test]
 async fn a_missing_mount_point_is_no_error_and_made_with_parents_e1() {
     let Some(real) = Real::tmpfs("a_missing_mount_point") else { return };
     let parent = real.mount_point().parent().expect("parent").to_owned();

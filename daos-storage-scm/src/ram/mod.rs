@@ -15,7 +15,8 @@ use crate::blocking::blocking;
 use crate::error::ScmError;
 use crate::model::{
     Discovered, Medium, MountPointState, ProvisionOutcome, ProvisionRequest, RamFacts, ScanRequest,
-    ScmInventory, ScmMounted, ScmNamespace, ScmObserved, ScmReadiness, ScmTarget, Unmounted,
+    ScmForm, ScmInventory, ScmMounted, ScmNamespace, ScmObserved, ScmReadiness, ScmTarget,
+    Unmounted,
 };
 use crate::mountpoint::{self, Expected};
 use crate::plan::{self, AcceptedProvision, AcceptedScmPlan, ProvisionPlan, ScmPlan, ScmStep};
@@ -186,21 +187,23 @@ fn described(plan: &ScmPlan) -> Result<ScmMounted, ScmError> {
     mountpoint::verify(target, &expected)
 }
 
-/// RAM that serves as SCM, shown as a namespace (contract 7.5).
+/// RAM that serves as SCM, shown as a namespace (contract 7.5). A directory shares its tmpfs with others, so it counts
+/// with what was configured.
 fn namespace(target: &ScmTarget) -> Result<Option<ScmNamespace>, ScmError> {
     let Some(ram) = target.ram() else { return Ok(None) };
-    let ScmReadiness::Reachable { .. } =
+    let ScmReadiness::Reachable { form, .. } =
         plan::ram_readiness(&mountpoint::look(target.mount_point())?)
     else {
         return Ok(None);
     };
     let usage = mountpoint::usage(target.mount_point())?;
+    let shared = ram.size_bytes.filter(|_| form == ScmForm::Directory);
     Ok(Some(ScmNamespace {
         uuid: String::new(),
         blockdev: "ramdisk".to_owned(),
         dev: "tmpfs".to_owned(),
         numa_node: ram.numa.unwrap_or_default(),
-        size: usage.total_bytes,
+        size: shared.map_or(usage.total_bytes, |size| size.min(usage.total_bytes)),
         mount: Some(usage),
     }))
 }

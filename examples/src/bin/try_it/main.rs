@@ -60,7 +60,7 @@ async fn tour() -> Result<Ended> {
 
 async fn play(stage: &mut Stage) -> Result<()> {
     tell(
-        "A server starts with two engines. Their storage is RAM and files; nothing is formatted yet.",
+        "A server starts with two engines. RAM stands in for persistent memory and files for NVMe; nothing is formatted yet.",
     );
     stage.start_server().await?;
     stage.dmg(&["system", "query"]).await?;
@@ -75,7 +75,9 @@ async fn play(stage: &mut Stage) -> Result<()> {
     stage.wait_for_ranks().await?;
     let first = stage.dmg(&["system", "query", "--verbose"]).await?;
 
-    tell("What storage does the host have?");
+    tell(
+        "What storage does the host have? RAM shows as namespaces; files in place of NVMe are no controllers.",
+    );
     stage.dmg(&["storage", "scan"]).await?;
 
     tell("Stop the ranks, and start them again: they come back with the same ranks.");
