@@ -258,10 +258,10 @@ impl BdevError {
                 "unmount, switch off or stop whatever uses the device, then format again; no option overrides this"
             }
             Self::NotBlank { .. } => {
-                "make sure that the data is not needed, then format again with reformat, or choose another device"
+                "make sure that the data is not needed, then format again with --reformat, or choose another device"
             }
             Self::WrongSize { .. } => {
-                "correct bdev_size, remove the file, or format again with reformat to make it anew"
+                "correct bdev_size, remove the file, or format again with --reformat to make it anew"
             }
             Self::NotARegularFile { .. } => {
                 "name a path for a file in bdev_list, or use class kdev for a block device"

@@ -49,6 +49,9 @@ pub(super) fn describe(at: &MountPointState) -> String {
         MountPointState::Directory(directory) => {
             format!("directory on {} with {}", directory.fs_type, directory.entries)
         }
+        MountPointState::MountPoint(mount) if mount.fs_type == mount.source => {
+            format!("{} with {}", mount.fs_type, mount.entries)
+        }
         MountPointState::MountPoint(mount) => {
             format!("{} from {} with {}", mount.fs_type, mount.source, mount.entries)
         }

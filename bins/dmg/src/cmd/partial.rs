@@ -34,12 +34,7 @@ impl Failed {
 
     /// The same for a fault, whose remedy may be printed.
     pub fn add_fault(&mut self, host: &HostAddr, what: &str, fault: &Fault) {
-        let text = if what.is_empty() {
-            fault.description.clone()
-        } else {
-            format!("{what}: {}", fault.description)
-        };
-        self.add(host, text);
+        self.add(host, print::of_device(what, &fault.description));
         self.faults.push(fault.clone());
     }
 

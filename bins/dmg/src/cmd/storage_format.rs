@@ -52,6 +52,10 @@ fn dry_run(session: &Session, previews: &FormatPreviews) -> Outcome {
             if let EngineVerdict::Refused(fault) = &engine.verdict {
                 failed.add_fault(host, &format!("engine {}", engine.index), fault);
             }
+            let refused = engine.devices.iter().filter(|_| engine.verdict == EngineVerdict::Format);
+            for (device, fault) in refused.filter_map(|d| Some((d, d.refused.as_ref()?))) {
+                failed.add_fault(host, &device.device, fault);
+            }
         }
     }
     let unplanned = previews.unplanned();

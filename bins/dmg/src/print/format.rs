@@ -1,10 +1,11 @@
 //! `storage format` for people (R132, contract 8.5).
 
+use daos_control::Fault;
 use daos_control::client::{DeviceOutcome, DeviceReport, FormatReport, HostResults, Medium};
 
 use super::hosts::{HostNames, group_equal};
 use super::scan::roles;
-use super::table::{Table, banner};
+use super::table::{Table, WIDTH, banner, wrapped};
 
 const INDENT: usize = 2;
 /// The word for a device that went well, as stock tools print it.
@@ -54,20 +55,56 @@ fn devices(results: &HostResults<FormatReport>, names: HostNames) -> String {
 fn block(report: &FormatReport) -> String {
     let mut mounts = Table::new(["SCM Mount", "Format Result"]);
     for device in sorted(report, Medium::Metadata).into_iter().chain(sorted(report, Medium::Scm)) {
-        mounts.row([named(device), result_text(&device.outcome)]);
+        mounts.row([named(device), cell(&device.outcome)]);
     }
     let mut nvme = Table::new(["NVMe PCI", "Format Result", "Role(s)"]);
     for device in sorted(report, Medium::Nvme) {
-        nvme.row([named(device), result_text(&device.outcome), roles(device.roles)]);
+        nvme.row([named(device), cell(&device.outcome), roles(device.roles)]);
     }
     let or = |table: &Table, nothing: &str| {
         if table.is_empty() { format!("{:INDENT$}{nothing}\n", "") } else { table.text(0) }
     };
     format!(
-        "{}\n{}",
+        "{}\n{}{}",
         or(&mounts, "No SCM mount results"),
-        or(&nvme, "No NVMe devices were formatted")
+        or(&nvme, "No NVMe devices were formatted"),
+        failures(report)
     )
+}
+
+/// What the table has no room for: why a device failed, and what to do.
+fn failures(report: &FormatReport) -> String {
+    let mut out = String::new();
+    for (device, fault) in report.failures() {
+        let why = of_device(&device.device, &with_reason(fault));
+        out.push_str(&format!("\n{}", wrapped("", &why, INDENT, WIDTH)));
+        if fault.has_resolution() {
+            out.push_str(&wrapped("  Remedy: ", &fault.resolution, INDENT + 8, WIDTH));
+        }
+    }
+    out
+}
+
+/// What happened, and the cause beneath it where there is one.
+pub fn with_reason(fault: &Fault) -> String {
+    let Fault { description, reason, .. } = fault;
+    if reason.is_empty() || description.contains(reason.as_str()) {
+        return description.clone();
+    }
+    format!("{description} ({reason})")
+}
+
+/// A text about a device, which is named unless the text starts with its name.
+pub fn of_device(device: &str, text: &str) -> String {
+    let named = text.strip_prefix(device).is_some_and(|rest| rest.starts_with([':', ' ']));
+    if device.is_empty() || named { text.to_owned() } else { format!("{device}: {text}") }
+}
+
+fn cell(outcome: &DeviceOutcome) -> String {
+    match outcome {
+        DeviceOutcome::Failed(_) => "error".to_owned(),
+        other => result_text(other),
+    }
 }
 
 fn sorted(report: &FormatReport, medium: Medium) -> Vec<&DeviceReport> {

@@ -9,7 +9,7 @@ mod system;
 mod table;
 mod units;
 
-pub use format::{format_results, result_text};
+pub use format::{format_results, of_device, result_text};
 pub use hosts::{HostNames, errors, group_equal};
 pub use network::fabrics;
 pub use plan::{losses, plans};

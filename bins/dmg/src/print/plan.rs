@@ -4,8 +4,9 @@ use daos_control::client::{
     DevicePlan, EnginePlan, EngineVerdict, FormatPlan, FormatPreview, FormatPreviews,
 };
 
+use super::format::with_reason;
 use super::hosts::{HostNames, group_equal};
-use super::table::{Table, banner};
+use super::table::{WIDTH, banner, one_line, wrapped};
 
 const INDENT: usize = 2;
 
@@ -38,33 +39,21 @@ fn plan_text(plan: &FormatPlan) -> String {
 fn engine_text(engine: &EnginePlan) -> String {
     let index = engine.index;
     let mut out = match &engine.verdict {
+        EngineVerdict::Format if engine.devices.iter().any(|device| device.refused.is_some()) => {
+            format!("Engine {index}: would be formatted in part\n")
+        }
         EngineVerdict::Format => format!("Engine {index}: would be formatted\n"),
         EngineVerdict::AlreadyFormatted(_) => {
             format!("Engine {index}: is formatted already, left alone\n")
         }
         EngineVerdict::Refused(fault) => {
-            format!(
-                "Engine {index}: cannot be formatted: {}\n{:INDENT$}{}\n",
-                fault.description, "", fault.resolution
-            )
+            let refused = format!("Engine {index}: cannot be formatted: {}", with_reason(fault));
+            wrapped("", &refused, INDENT, WIDTH)
+                + &wrapped("  Remedy: ", &fault.resolution, INDENT + 8, WIDTH)
         }
     };
-    if !engine.devices.is_empty() {
-        let mut table = Table::new(["Device", "For", "Identity", "Holds", "What happens"]);
-        for device in &engine.devices {
-            table.row([
-                device.device.clone(),
-                device.medium.as_str().to_owned(),
-                or_dash(&device.identity),
-                if device.content.is_empty() {
-                    "nothing".to_owned()
-                } else {
-                    device.content.clone()
-                },
-                what_happens(engine, device),
-            ]);
-        }
-        out.push_str(&table.text(INDENT));
+    for device in &engine.devices {
+        out.push_str(&device_text(engine, device));
     }
     if engine.system_lost {
         out.push_str(&format!("{:INDENT$}The system database lies here and goes with it.\n", ""));
@@ -72,18 +61,34 @@ fn engine_text(engine: &EnginePlan) -> String {
     out
 }
 
-fn what_happens(engine: &EnginePlan, device: &DevicePlan) -> String {
-    match &device.refused {
-        Some(fault) => format!("refused: {}", fault.description),
-        None if engine.verdict != EngineVerdict::Format || device.steps.is_empty() => {
-            "nothing".to_owned()
-        }
-        None => device.steps.join("; "),
+/// A device, and below it what it is, what is on it and every step, one below the other.
+fn device_text(engine: &EnginePlan, device: &DevicePlan) -> String {
+    let mut out =
+        format!("{:INDENT$}{} ({})\n", "", one_line(&device.device), device.medium.as_str());
+    let mut field = |name: &str, text: &str| {
+        out.push_str(&wrapped(&format!("{:INDENT$}  {name:<10}", ""), text, INDENT + 12, WIDTH));
+    };
+    if !device.identity.is_empty() {
+        field("Identity", &device.identity);
     }
-}
-
-fn or_dash(text: &str) -> String {
-    if text.is_empty() { "-".to_owned() } else { text.to_owned() }
+    field("Holds", if device.content.is_empty() { "nothing" } else { &device.content });
+    match &device.refused {
+        Some(fault) => {
+            field("Refused", &with_reason(fault));
+            if fault.has_resolution() {
+                field("Remedy", &fault.resolution);
+            }
+        }
+        None if engine.verdict != EngineVerdict::Format || device.steps.is_empty() => {
+            field("Steps", "none");
+        }
+        None => {
+            for (number, step) in device.steps.iter().enumerate() {
+                field(if number == 0 { "Steps" } else { "" }, step);
+            }
+        }
+    }
+    out
 }
 
 /// Everything that would be lost, one line each, by groups of hosts.

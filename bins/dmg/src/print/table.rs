@@ -4,6 +4,8 @@
 use std::fmt::Write;
 
 const MISSING: &str = "None";
+/// Where lines of text are broken, so that they fit into 100 columns; a word that is longer stays whole.
+pub const WIDTH: usize = 96;
 
 /// A table in the making.
 pub struct Table {
@@ -18,7 +20,7 @@ impl Table {
 
     /// Adds a row; cells beyond the titles are not shown, missing ones print as `None`.
     pub fn row<C: Into<String>>(&mut self, cells: impl IntoIterator<Item = C>) {
-        self.rows.push(cells.into_iter().map(|cell| Some(one_line(cell.into()))).collect());
+        self.rows.push(cells.into_iter().map(|cell| Some(one_line(&cell.into()))).collect());
     }
 
     pub fn is_empty(&self) -> bool {
@@ -52,11 +54,27 @@ impl Table {
 }
 
 /// Texts come from other hosts: what would break the row, or command the terminal, becomes a blank.
-fn one_line(text: String) -> String {
-    if text.chars().any(char::is_control) {
-        return text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+pub fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// `text` after `first`, broken between words so that lines end before `wide`; further lines start with `indent`
+/// blanks. A word that is longer than that stays whole: paths are there to be copied.
+pub fn wrapped(first: &str, text: &str, indent: usize, wide: usize) -> String {
+    let (mut out, mut line, mut words) = (String::new(), first.to_owned(), 0);
+    for word in one_line(text).split_whitespace() {
+        if words > 0 && width(&line) + 1 + width(word) > wide {
+            out.push_str(&line);
+            out.push('\n');
+            (line, words) = (" ".repeat(indent), 0);
+        }
+        if words > 0 {
+            line.push(' ');
+        }
+        line.push_str(word);
+        words += 1;
     }
-    text
+    out + &line + "\n"
 }
 
 fn width(text: &str) -> usize {
@@ -71,7 +89,7 @@ pub fn banner(text: &str, indent: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Table, banner};
+    use super::{Table, banner, wrapped};
 
     /// Contract 8.5: dashes as long as titles, one blank after every column, the last included.
     #[test]
@@ -91,6 +109,16 @@ mod tests {
         let mut table = Table::new(["A"]);
         table.row(["one\ntwo\u{1b}[2J"]);
         assert_eq!(table.text(0).lines().last(), Some("one two [2J "));
+    }
+
+    #[test]
+    fn long_texts_are_broken_between_words() {
+        assert_eq!(wrapped("a: ", "one two three", 3, 10), "a: one two\n   three\n");
+        assert_eq!(
+            wrapped("", "/very/long/path of\nwords", 2, 8),
+            "/very/long/path\n  of\n  words\n"
+        );
+        assert_eq!(wrapped("a", "", 2, 8), "a\n");
     }
 
     #[test]

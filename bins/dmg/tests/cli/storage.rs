@@ -100,6 +100,21 @@ fn every_device_and_its_health_are_shown() {
     assert_eq!(nvme, [(false, false), (false, true)]);
 }
 
+/// Contract 7.5: RAM shows only to those who ask for usage, which is asked of hosts that show no SCM at all.
+#[test]
+fn hosts_without_scm_are_asked_for_usage() {
+    let without = ctl::StorageScanResp { scm: Some(ctl::ScanScmResp::default()), ..scanned("a") };
+    let server = Fake::on("127.0.0.2").answers(SCAN, without);
+    Dmg::new(server.port(), "storage scan").run().is("storage_scan_no_scm");
+    let pmem = Fake::on("127.0.0.3").answers(SCAN, scanned("a"));
+    assert_eq!(Dmg::new(pmem.port(), "storage scan -l 127.0.0.3").run().status(), 0);
+    let usage = |fake: &Fake| -> Vec<bool> {
+        let calls = fake.calls(SCAN);
+        calls.iter().map(|call| call.message::<ctl::StorageScanReq>().scm.unwrap().usage).collect()
+    };
+    assert_eq!((usage(&server), usage(&pmem)), (vec![false, true], vec![false]));
+}
+
 /// E37: a part of the answer that is missing is an error of that host.
 #[test]
 fn half_an_answer_is_an_error() {
@@ -183,6 +198,21 @@ fn blank_devices_are_formatted_without_asking() {
     Dmg::new(server.port(), "storage format").run().is("format_blank");
     assert_eq!(server.calls(APPLY)[0].message::<ours::ApplyFormatReq>().digest, "d1");
     Dmg::new(server.port(), "storage format -v").run().is("format_blank_verbose");
+}
+
+/// A dry run that finds a device it cannot format fails as the format would (R131).
+#[test]
+fn a_dry_run_tells_devices_that_are_refused() {
+    let mut answer = plan("", false);
+    answer.engines[0].devices[1].refused = Some(ours::Fault {
+        domain: "bdev".into(),
+        code: 1226,
+        description: "/var/tmp/nvme0: not blank: ext4 file system, label \"home\"".into(),
+        resolution: "make sure that the data is not needed, then format again with --reformat, or choose another device".into(),
+        ..Default::default()
+    });
+    let server = Fake::on("127.0.0.2").answers(PLAN, answer);
+    Dmg::new(server.port(), "storage format --dry-run").run().is("format_refused_dry_run");
 }
 
 /// What is destroyed must be agreed to; neither --force nor --reformat agrees, nor a word on standard input.
