@@ -173,7 +173,7 @@ pub trait BdevProvider: Send + Sync + Debug {
         config: &EngineDeviceConfig,
         steps: &dyn StepObserver,
     ) -> Result<(), BdevError> {
-        steps.step(&format!("{}: write the device configuration", file.path.display()));
+        steps.step(&config_step(file, config));
         let (file, config) = (file.clone(), config.clone());
         blocking(&file.path.display().to_string(), {
             let file = file.clone();
@@ -197,6 +197,16 @@ pub trait BdevProvider: Send + Sync + Debug {
             move || engine_config::read(&path, form)
         })
         .await
+    }
+}
+
+/// What [`BdevProvider::write_config`] is about to do, in words.
+pub(crate) fn config_step(file: &ConfigFile, config: &EngineDeviceConfig) -> String {
+    let path = file.path.display();
+    if config.is_empty() {
+        format!("{path}: not needed without devices")
+    } else {
+        format!("{path}: write the device configuration")
     }
 }
 

@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use crate::engine_config::{ConfigFile, ConfigForm, EngineDeviceConfig};
 use crate::model::{BdevInventory, BdevTarget, DeviceState, EmulatedDevice, ObservedDevice};
 use crate::plan::{AcceptedBdevPlan, DevicePlan, Verdict};
+use crate::provider::config_step;
 use crate::{
     BdevError, BdevProvider, DeviceOutcome, DeviceRef, FormatResult, PrepareOutcome,
     PrepareRequest, ResetOutcome, ResetRequest, ScanRequest, StepObserver,
@@ -176,7 +177,7 @@ impl BdevProvider for SimBdev {
         config: &EngineDeviceConfig,
         steps: &dyn StepObserver,
     ) -> Result<(), BdevError> {
-        steps.step(&format!("{}: write the device configuration", file.path.display()));
+        steps.step(&config_step(file, config));
         self.reach("", SimPoint::WriteConfig).await?;
         if config.is_empty() {
             self.lock().configs.remove(&file.path);
