@@ -50,8 +50,13 @@ pub enum Event {
     SelfTerminated,
     /// The restart that was put off is due.
     RestartDue,
-    /// The process ended.
-    Exited(ExitStatus),
+    /// A process ended.
+    Exited {
+        /// Process id: news of an earlier process may come late.
+        pid: u32,
+        /// How it ended.
+        status: ExitStatus,
+    },
     /// There is no process to end.
     NotThere,
     /// It is to end; `kill` is at once.
@@ -160,7 +165,7 @@ impl Machine {
             }
             Event::Looked(found) => self.looked(found),
             Event::StopRequested { kill, reason } => self.stop_requested(kill, reason),
-            Event::Exited(status) => self.exited(status),
+            Event::Exited { pid, status } if self.may_be(pid) => self.exited(status),
             Event::NotThere => self.not_there(),
             Event::SelfTerminated if self.state.has_process() => {
                 self.self_terminated = true;
@@ -168,6 +173,11 @@ impl Machine {
             }
             other => self.starting(other),
         }
+    }
+
+    /// Whether news of this process are of the present one, as far as its number is known.
+    fn may_be(&self, pid: u32) -> bool {
+        self.state.pid().is_none_or(|known| known == pid)
     }
 
     /// The road from a process to a serving engine.
@@ -187,7 +197,7 @@ impl Machine {
                 vec![Action::Stop { kill: true }]
             }
             (EngineState::Stopping { pid: None, .. }, Event::LaunchFailed(_)) => self.not_there(),
-            (EngineState::Starting { .. }, Event::Ready { pid, ready }) => {
+            (EngineState::Starting { .. }, Event::Ready { pid, ready }) if self.may_be(pid) => {
                 self.state = EngineState::Joining { pid, ready: ready.clone() };
                 vec![Action::Join { ready, replace: self.replace }]
             }

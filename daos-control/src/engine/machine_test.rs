@@ -79,7 +79,7 @@ fn an_exit_before_ready_is_a_failure_and_not_a_hang() {
     machine.on(Event::StartRequested);
     machine.on(Event::Looked(Looked::Ready));
     machine.on(Event::Launched { pid: 41 });
-    machine.on(Event::Exited(ExitStatus::Code(1)));
+    machine.on(Event::Exited { pid: 41, status: ExitStatus::Code(1) });
     let EngineState::Failed { fault, status } = machine.state() else { panic!("{:?}", machine) };
     assert_eq!(*status, Some(ExitStatus::Code(1)));
     assert!(fault.description.contains("engine 1"), "{fault}");
@@ -88,7 +88,7 @@ fn an_exit_before_ready_is_a_failure_and_not_a_hang() {
 #[test]
 fn an_exit_with_status_zero_is_an_event_like_any_other() {
     let mut machine = running();
-    let actions = machine.on(Event::Exited(ExitStatus::Code(0)));
+    let actions = machine.on(Event::Exited { pid: 41, status: ExitStatus::Code(0) });
     assert!(matches!(actions[..], [Action::ReportDeath { .. }]), "{actions:?}");
     assert_eq!(machine.state().name(), "failed");
 }
@@ -96,11 +96,11 @@ fn an_exit_with_status_zero_is_an_event_like_any_other() {
 #[test]
 fn a_crash_is_not_restarted_but_a_self_termination_is_planned() {
     let mut crashed = running();
-    assert_eq!(crashed.on(Event::Exited(ExitStatus::Signal(9))).len(), 1);
+    assert_eq!(crashed.on(Event::Exited { pid: 41, status: ExitStatus::Signal(9) }).len(), 1);
 
     let mut excluded = running();
     excluded.on(Event::SelfTerminated);
-    let actions = excluded.on(Event::Exited(ExitStatus::Signal(9)));
+    let actions = excluded.on(Event::Exited { pid: 41, status: ExitStatus::Signal(9) });
     assert!(actions.contains(&Action::PlanRestart(Rank::new(0).unwrap())), "{actions:?}");
     assert_eq!(excluded.on(Event::RestartDue), vec![Action::Abandon, Action::Look]);
 }
@@ -109,7 +109,7 @@ fn a_crash_is_not_restarted_but_a_self_termination_is_planned() {
 fn a_restart_that_is_due_does_not_undo_a_stop() {
     let mut machine = running();
     machine.on(Event::StopRequested { kill: false, reason: StopReason::Requested });
-    machine.on(Event::Exited(ExitStatus::Code(0)));
+    machine.on(Event::Exited { pid: 41, status: ExitStatus::Code(0) });
     assert_eq!(machine.on(Event::RestartDue), vec![]);
     assert_eq!(machine.state().name(), "stopped");
 }
@@ -148,7 +148,10 @@ fn a_start_while_stopping_is_remembered() {
     machine.on(Event::StopRequested { kill: false, reason: StopReason::Requested });
     machine.on(Event::StartRequested);
     assert!(matches!(machine.state(), EngineState::Stopping { then: AfterStop::Restart, .. }));
-    assert_eq!(machine.on(Event::Exited(ExitStatus::Code(0))), vec![Action::Abandon, Action::Look]);
+    assert_eq!(
+        machine.on(Event::Exited { pid: 41, status: ExitStatus::Code(0) }),
+        vec![Action::Abandon, Action::Look]
+    );
 }
 
 #[test]
@@ -156,7 +159,7 @@ fn nothing_starts_again_after_shutdown() {
     let mut machine = running();
     machine.on(Event::StopRequested { kill: false, reason: StopReason::Shutdown });
     machine.on(Event::StartRequested);
-    machine.on(Event::Exited(ExitStatus::Code(0)));
+    machine.on(Event::Exited { pid: 41, status: ExitStatus::Code(0) });
     assert_eq!(*machine.state(), EngineState::Stopped(StopReason::Shutdown));
     assert_eq!(machine.on(Event::StartRequested), vec![]);
     assert_eq!(machine.on(Event::Formatted { replace: false }), vec![]);
@@ -170,7 +173,7 @@ fn a_refused_join_ends_the_process_and_keeps_the_reason() {
     machine.on(Event::Ready { pid: 41, ready: ready() });
     let actions = machine.on(Event::JoinRefused(fault()));
     assert_eq!(actions, vec![Action::Abandon, Action::Stop { kill: true }]);
-    machine.on(Event::Exited(ExitStatus::Signal(9)));
+    machine.on(Event::Exited { pid: 41, status: ExitStatus::Signal(9) });
     assert!(matches!(machine.state(), EngineState::Failed { fault: kept, .. } if *kept == fault()));
 }
 
@@ -195,4 +198,20 @@ fn late_answers_change_nothing() {
         assert_eq!(machine.on(late), vec![]);
         assert_eq!(machine.state().name(), "running");
     }
+}
+
+#[test]
+fn late_news_of_an_earlier_process_are_not_those_of_the_present_one() {
+    let mut machine = running();
+    let earlier = Event::Exited { pid: 40, status: ExitStatus::Signal(9) };
+    assert_eq!(machine.on(earlier.clone()), vec![]);
+    assert_eq!(machine.state().name(), "running");
+
+    let mut starting = Machine::new(0);
+    starting.on(Event::StartRequested);
+    starting.on(Event::Looked(Looked::Ready));
+    starting.on(Event::Launched { pid: 41 });
+    assert_eq!(starting.on(earlier), vec![]);
+    assert_eq!(starting.on(Event::Ready { pid: 40, ready: ready() }), vec![]);
+    assert_eq!(starting.state().name(), "starting");
 }

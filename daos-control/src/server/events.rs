@@ -26,8 +26,8 @@ pub async fn deliver_engine_events(
                 info!("engine {index} is ready at {}", ready.uri);
                 engines.tell(index, Event::Ready { pid, ready }).await;
             }
-            EngineEventKind::Exited { status, .. } => {
-                engines.tell(index, Event::Exited(status)).await
+            EngineEventKind::Exited { pid, status, .. } => {
+                engines.tell(index, Event::Exited { pid, status }).await;
             }
             EngineEventKind::Ras(ras) => reported(index, &ras, &engines, &management).await,
         }
