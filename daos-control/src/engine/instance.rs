@@ -2,7 +2,7 @@
 //!
 //! Commands come from `fleet`, process events from the supervisor through `fleet`. Must not know the wire.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use daos_membership::Rank;
@@ -10,7 +10,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::{debug, error, info, warn};
 
-use super::gate::{StorageGate, StorageHold};
+use super::gate::StorageGate;
+use super::looks::{Ended, Looks};
 use super::machine::{Action, Event, Machine, Settled};
 use super::state::{EngineState, EngineStatus, StopReason};
 use crate::fault::{Fault, code};
@@ -80,14 +81,14 @@ pub struct EngineTask {
     parts: EngineParts,
     inbox: mpsc::Receiver<Command>,
     status: watch::Sender<EngineStatus>,
-    /// Looks, launches, joins and timers; given up together.
+    /// Looks at the storage, and the hold on it from the first look until nothing runs on it.
+    looks: Looks,
+    /// Joins, set-ups and timers; given up together.
     work: JoinSet<Event>,
     /// Launches, stops and reports; never given up, so that no process is lost.
     errands: JoinSet<Option<Event>>,
     /// Restarts that were put off.
     restarts: JoinSet<()>,
-    /// The storage, from the first look until nothing runs on it.
-    hold: Arc<Mutex<Option<StorageHold>>>,
 }
 
 impl EngineTask {
@@ -102,15 +103,16 @@ impl EngineTask {
             state: machine.state().clone(),
             rank: parts.deeds.known_rank(parts.index),
         });
+        let looks = Looks::new(parts.index, Arc::clone(&parts.deeds), parts.gate.clone());
         let task = Self {
             machine,
             parts,
             inbox,
             status,
+            looks,
             work: JoinSet::new(),
             errands: JoinSet::new(),
             restarts: JoinSet::new(),
-            hold: Arc::default(),
         };
         (task, to_inbox, seen)
     }
@@ -123,6 +125,7 @@ impl EngineTask {
                     Some(command) => self.command(command).await,
                     None => break,
                 },
+                Some(ended) = self.looks.next() => self.looked(ended).await,
                 Some(done) = self.work.join_next() => self.worked(done).await,
                 Some(due) = self.restarts.join_next() => {
                     if due.is_ok() {
@@ -138,6 +141,7 @@ impl EngineTask {
         }
         self.work.shutdown().await;
         self.restarts.shutdown().await;
+        self.looks.end().await;
         while self.errands.join_next().await.is_some() {}
     }
 
@@ -152,6 +156,22 @@ impl EngineTask {
             Command::Sync(reply) => {
                 let _gone = reply.send(());
             }
+        }
+    }
+
+    async fn looked(&mut self, ended: Ended) {
+        match self.looks.settle(ended) {
+            Ok(Some(found)) => self.take(Event::Looked(found)).await,
+            Ok(None) => self.release_if_idle(),
+            Err(broken) => self.broke(&broken).await,
+        }
+    }
+
+    /// The storage is the engine's while it is looked at or has a process, and anybody's otherwise.
+    fn release_if_idle(&mut self) {
+        let state = self.machine.state();
+        if !state.has_process() && *state != EngineState::Checking {
+            self.looks.release();
         }
     }
 
@@ -188,7 +208,20 @@ impl EngineTask {
                 "stop its rank with 'dmg system stop' first",
             ));
         }
+        let gate = self.parts.gate.clone();
+        let Some(hold) = gate.try_hold() else {
+            return Err(Fault::new(
+                "server",
+                code::SERVER_INSTANCES_NOT_STOPPED,
+                format!(
+                    "the storage of engine {} is being looked at or formatted",
+                    self.parts.index
+                ),
+                "wait until that has ended, then ask again",
+            ));
+        };
         self.parts.deeds.reset(self.parts.index).await?;
+        drop(hold);
         self.take(Event::FormatReset).await;
         Ok(())
     }
@@ -209,12 +242,8 @@ impl EngineTask {
         if state.name() != before {
             info!("engine {} is {state}", self.parts.index);
         }
-        if !state.has_process()
-            && *state != EngineState::Checking
-            && let Ok(mut kept) = self.hold.lock()
-        {
-            *kept = None;
-        }
+        self.release_if_idle();
+        let state = self.machine.state();
         let rank = match state {
             EngineState::Running { rank, .. } | EngineState::SettingUp { rank, .. } => Some(*rank),
             _ => self.parts.deeds.known_rank(self.parts.index),
@@ -231,21 +260,11 @@ impl EngineTask {
         let index = self.parts.index;
         let deeds = Arc::clone(&self.parts.deeds);
         match action {
-            Action::Abandon => self.work.shutdown().await,
-            Action::Look => {
-                let (gate, kept) = (self.parts.gate.clone(), Arc::clone(&self.hold));
-                self.work.spawn(async move {
-                    // A format may have the storage; this waits for it without blocking the task.
-                    let needed = kept.lock().is_ok_and(|kept| kept.is_none());
-                    if needed {
-                        let hold = gate.hold().await;
-                        if let Ok(mut kept) = kept.lock() {
-                            *kept = Some(hold);
-                        }
-                    }
-                    Event::Looked(deeds.look(index).await)
-                });
+            Action::Abandon => {
+                self.looks.give_up();
+                self.work.shutdown().await;
             }
+            Action::Look => self.looks.begin(),
             Action::Launch => self.launch(),
             Action::Join { ready, replace } => {
                 self.work.spawn(async move {
@@ -349,3 +368,7 @@ pub(super) fn is_settled(state: &EngineState) -> bool {
             | EngineState::Failed { .. }
     )
 }
+
+#[cfg(test)]
+#[path = "instance_test.rs"]
+mod instance_test;

@@ -6,6 +6,7 @@
 mod fleet;
 mod gate;
 mod instance;
+mod looks;
 mod machine;
 mod outcome;
 mod state;
