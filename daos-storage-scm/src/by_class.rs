@@ -89,6 +89,10 @@ impl ScmProvider for ByClass {
         self.body(target).mount(target).await
     }
 
+    async fn check_unmount(&self, target: &ScmTarget) -> Result<(), ScmError> {
+        self.body(target).check_unmount(target).await
+    }
+
     async fn unmount(&self, target: &ScmTarget) -> Result<Unmounted, ScmError> {
         self.body(target).unmount(target).await
     }

@@ -96,6 +96,13 @@ pub trait ScmProvider: Send + Sync + Debug {
     /// for a device of somebody else, and the refusals of R128.
     async fn mount(&self, target: &ScmTarget) -> Result<ScmMounted, ScmError>;
 
+    /// Whether something would keep the target from being unmounted now. Changes nothing; for asking before
+    /// anything else is given up for a format that unmounts.
+    ///
+    /// # Errors
+    /// [`ScmError::Busy`] naming the processes.
+    async fn check_unmount(&self, target: &ScmTarget) -> Result<(), ScmError>;
+
     /// Takes the target's own file system off its mount point. Plain: data is written back, a busy mount stays.
     ///
     /// # Errors

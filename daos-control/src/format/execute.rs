@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use daos_storage_nvme::{BdevPlan, BdevProvider, FormatResult};
-use daos_storage_scm::{ScmPlan, ScmProvider};
+use daos_storage_scm::{ScmError, ScmPlan, ScmProvider, ScmStep};
 use uuid::Uuid;
 
 use super::plan::{EnginePlan, EngineWork, Verdict};
@@ -88,6 +88,9 @@ impl Job<'_> {
                 if done || !self.steps.have_begun() {
                     self.remove_mark().await;
                 }
+                if !done && system_lost && !self.steps.have_begun() {
+                    self.reopen_system().await;
+                }
                 done
             }
         };
@@ -108,6 +111,10 @@ impl Job<'_> {
     ) -> Result<(), Stopped> {
         if system_lost {
             self.close_system().await?;
+        }
+        // Asked before anything goes: once the metadata is gone, an SCM that is busy cannot be left as it was.
+        if unmounts(&work.scm) {
+            self.require_free().await?;
         }
         if let Some(plan) = work.metadata {
             self.format_metadata(plan).await?;
@@ -146,6 +153,19 @@ impl Job<'_> {
         })
     }
 
+    /// Nothing was changed, so the system goes on; otherwise it does with the next start of the engine.
+    async fn reopen_system(&self) {
+        self.steps.note(StorageMedium::Metadata, "open the system database again");
+        if let Err(fault) = self.hands.system.reopen().await {
+            tracing::error!("instance {}: {fault} ({})", self.target.index(), fault.reason);
+        }
+    }
+
+    async fn require_free(&mut self) -> Result<(), Stopped> {
+        let free = self.hands.scm.check_unmount(&self.target.scm).await;
+        free.map_err(|error| self.rows.scm_failed(faults::of_scm(&error)))
+    }
+
     async fn format_metadata(&mut self, plan: MetadataPlan) -> Result<(), Stopped> {
         let steps = Arc::clone(&self.steps);
         let directory = plan.directory.display().to_string();
@@ -167,12 +187,17 @@ impl Job<'_> {
         tracing::info!("performing scm format on server {index}, should be quick!");
         let began = Instant::now();
         let digest = plan.digest().clone();
+        let (had_begun, unmounts_first) = (self.steps.have_begun(), unmounts(&plan));
         let formatted = match plan.accept(&digest) {
             Ok(accepted) => {
                 self.hands.scm.format(accepted, &self.steps.of(StorageMedium::Scm)).await
             }
             Err(error) => Err(error),
         };
+        // Refused at the first step: the mount is as it was.
+        if unmounts_first && matches!(formatted, Err(ScmError::Busy { .. })) {
+            self.steps.undo(had_begun);
+        }
         let mounted = formatted.map_err(|error| self.rows.scm_failed(faults::of_scm(&error)))?;
         for notice in &mounted.notices {
             tracing::warn!("instance {index}: {notice}");
@@ -241,6 +266,11 @@ impl Job<'_> {
         });
         written.await.map_err(|fault| self.rows.scm_failed(fault))
     }
+}
+
+/// Whether the plan begins by taking a mount away.
+fn unmounts(plan: &ScmPlan) -> bool {
+    matches!(plan.steps().first(), Some(ScmStep::Unmount { .. }))
 }
 
 /// Runs work that blocks on a thread for it.

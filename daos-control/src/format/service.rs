@@ -45,6 +45,13 @@ pub trait SystemDatabase: Send + Sync + Debug {
     /// # Errors
     /// Why it stays open; nothing is formatted then.
     async fn close(&self) -> Result<(), Fault>;
+
+    /// Opens again what was closed, because the format was given up before it changed anything. Without one, does
+    /// nothing.
+    ///
+    /// # Errors
+    /// Why it stays closed.
+    async fn reopen(&self) -> Result<(), Fault>;
 }
 
 /// What a [`FormatService`] is made of.
@@ -237,6 +244,10 @@ pub struct NoSystemDatabase;
 #[async_trait]
 impl SystemDatabase for NoSystemDatabase {
     async fn close(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn reopen(&self) -> Result<(), Fault> {
         Ok(())
     }
 }

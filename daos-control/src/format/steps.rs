@@ -50,6 +50,11 @@ impl EngineSteps {
         self.begun.load(Ordering::Acquire)
     }
 
+    /// What was told since was refused as a whole: it counts as little as before.
+    pub(super) fn undo(&self, had_begun: bool) {
+        self.begun.store(had_begun, Ordering::Release);
+    }
+
     /// The view of these steps that a provider takes.
     pub(super) fn of(&self, medium: StorageMedium) -> MediumSteps<'_> {
         MediumSteps { steps: self, medium }

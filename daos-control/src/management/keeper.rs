@@ -44,12 +44,14 @@ pub struct ManagementKeeper {
     replicas: Replicas,
     state: watch::Sender<ManagementState>,
     running: Mutex<Option<Running>>,
+    /// How the database was opened that is closed now.
+    closed: Mutex<Option<Opening>>,
 }
 
 #[derive(Debug)]
 struct Running {
     membership: Membership,
-    directory: PathBuf,
+    opening: Opening,
     system: Uuid,
 }
 
@@ -58,7 +60,7 @@ impl ManagementKeeper {
     #[must_use]
     pub fn new(replicas: Replicas) -> (Self, Management) {
         let (state, management) = Management::new(replicas.clone());
-        (Self { replicas, state, running: Mutex::new(None) }, management)
+        (Self { replicas, state, running: Mutex::default(), closed: Mutex::default() }, management)
     }
 
     /// Opens the system database, or makes a new system where there has never been one. Open already is fine.
@@ -96,7 +98,17 @@ impl ManagementKeeper {
 
     /// Finishes what was begun and closes the database; the storage beneath may go then.
     pub async fn close(&self) {
-        self.close_keeping().await;
+        let opening = self.close_keeping().await;
+        *self.closed.lock().await = opening;
+    }
+
+    /// Opens the database again that was closed last, if it is still there. Never makes a new one.
+    ///
+    /// # Errors
+    /// As [`ManagementKeeper::open`].
+    pub async fn reopen(&self) -> Result<(), Fault> {
+        let Some(opening) = self.closed.lock().await.take() else { return Ok(()) };
+        self.open(Opening { may_create: false, ..opening }).await
     }
 
     /// Closes the database and removes it: the system is gone.
@@ -104,18 +116,18 @@ impl ManagementKeeper {
     /// # Errors
     /// When it cannot be removed.
     pub async fn erase(&self) -> Result<(), Fault> {
-        let Some(directory) = self.close_keeping().await else { return Ok(()) };
-        RedbStore::remove(&directory).map_err(Fault::from)
+        let Some(opening) = self.close_keeping().await else { return Ok(()) };
+        RedbStore::remove(&opening.directory).map_err(Fault::from)
     }
 
-    async fn close_keeping(&self) -> Option<PathBuf> {
+    async fn close_keeping(&self) -> Option<Opening> {
         let mut running = self.running.lock().await;
         self.state.send_replace(at_rest(&self.replicas));
-        let Running { membership, directory, .. } = running.take()?;
+        let Running { membership, opening, system } = running.take()?;
         if !membership.shutdown(LAST_WRITES).await {
             warn!("the system database was closed before all that was asked for was written");
         }
-        Some(directory)
+        Some(Opening { expected: Some(system), ..opening })
     }
 }
 
@@ -140,5 +152,5 @@ async fn start(opening: &Opening) -> Result<Running, StoreError> {
     let local = Local::start(Box::new(store), opening.own_address, LocalOptions::default()).await?;
     let options = MembershipOptions { fabric_providers: opening.fabric_providers.clone() };
     let membership = Membership::start(Arc::new(local), Arc::new(SystemClock), options);
-    Ok(Running { membership, directory: opening.directory.clone(), system })
+    Ok(Running { membership, opening: opening.clone(), system })
 }

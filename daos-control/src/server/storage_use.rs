@@ -76,4 +76,8 @@ impl SystemDatabase for OpenDatabase {
         self.0.close().await;
         Ok(())
     }
+
+    async fn reopen(&self) -> Result<(), Fault> {
+        self.0.reopen().await
+    }
 }

@@ -339,6 +339,11 @@ impl SystemDatabase for Database {
             false => Ok(()),
         }
     }
+
+    async fn reopen(&self) -> Result<(), Fault> {
+        self.closed.store(false, Ordering::SeqCst);
+        Ok(())
+    }
 }
 
 /// The system goes with the storage it lies on: the plan says so, and it is closed first.
@@ -358,7 +363,8 @@ async fn system_database_is_closed_before_its_storage_goes() {
         assert!(plan.engines[0].system_lost && plan.destroys());
         assert!(!database.closed.load(Ordering::SeqCst), "a plan closes nothing");
         let report = service.apply(REFORMAT, None).await.unwrap();
-        assert!(database.closed.load(Ordering::SeqCst));
+        // What could not be closed is open.
+        assert_eq!(database.closed.load(Ordering::SeqCst), !refuses);
         if refuses {
             assert_eq!(lines(&report), ["0 scm failed 1253", "0 nvme skipped"]);
             assert_eq!(snapshot(&host.mount(0)), before);
@@ -367,6 +373,38 @@ async fn system_database_is_closed_before_its_storage_goes() {
             assert_eq!(report.ready(), [0]);
             assert!(!host.home(0).system_database().exists());
         }
+    }
+}
+
+/// A mount that somebody uses is left as it is, and so is all that belongs to it: a format that did nothing leaves
+/// neither a mark nor a system that is closed nor metadata without its superblock.
+#[tokio::test]
+async fn busy_mount_costs_nothing() {
+    let test = "busy_mount_costs_nothing";
+    for metadata in [false, true] {
+        let Some(mut host) = Host::new(test, Form::Tmpfs, 1).await else { return };
+        if metadata {
+            host = host.with_metadata();
+        }
+        assert_eq!(host.service().apply(PLAIN, None).await.unwrap().ready(), [0]);
+        fs::create_dir_all(host.home(0).system_database()).unwrap();
+        fs::write(host.home(0).system_database().join("daos_system.db"), "members").unwrap();
+        let uuid = host.superblock(0).unwrap().uuid;
+        let mut sleeper = std::process::Command::new("sleep");
+        let mut sleeper = sleeper.arg("600").current_dir(host.mount(0)).spawn().unwrap();
+
+        let database = Arc::new(Database { refuses: false, closed: AtomicBool::new(false) });
+        let (parts, _ready) = host.parts();
+        let service = FormatService::new(FormatParts { system: database.clone(), ..parts });
+        let report = service.apply(REFORMAT, None).await.unwrap();
+        sleeper.kill().unwrap();
+        sleeper.wait().unwrap();
+
+        assert_eq!(lines(&report), ["0 scm failed 1200", "0 nvme skipped"], "{report:?}");
+        assert_eq!(host.superblock(0).unwrap().uuid, uuid);
+        assert!(!host.journal().load(0).is_set());
+        assert!(!database.closed.load(Ordering::SeqCst), "the system was not opened again");
+        assert_eq!(service.bring_up(0).await, BroughtUp::Ready);
     }
 }
 

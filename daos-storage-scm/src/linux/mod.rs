@@ -166,6 +166,11 @@ impl ScmProvider for LinuxScm {
         blocking(move || mount(&target)).await
     }
 
+    async fn check_unmount(&self, target: &ScmTarget) -> Result<(), ScmError> {
+        let path = target.mount_point().to_owned();
+        blocking(move || mountpoint::require_free(&path)).await
+    }
+
     async fn unmount(&self, target: &ScmTarget) -> Result<Unmounted, ScmError> {
         let target = target.clone();
         blocking(move || {

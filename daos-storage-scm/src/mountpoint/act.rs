@@ -126,6 +126,14 @@ pub(crate) fn unmount(path: &Path, expected: FoundAt) -> Result<Unmounted, ScmEr
     }
 }
 
+/// Refuses a mount that a plain unmount would find busy; what is not mounted is free.
+pub(crate) fn require_free(path: &Path) -> Result<(), ScmError> {
+    match holders_of_mount(path)? {
+        holders if holders.is_empty() => Ok(()),
+        holders => Err(ScmError::Busy { mount_point: path.to_owned(), holders }),
+    }
+}
+
 fn still_mounted(path: &Path, was: FoundAt) -> Result<Unmounted, ScmError> {
     match super::look(path)? {
         MountPointState::MountPoint(mount) if mount.found.mount_id == was.mount_id => {

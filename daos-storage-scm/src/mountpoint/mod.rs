@@ -8,7 +8,7 @@ mod look;
 mod right;
 mod verify;
 
-pub(crate) use act::{MOUNT_FLAGS, create_directory, mount_on, set_owner, unmount};
+pub(crate) use act::{MOUNT_FLAGS, create_directory, mount_on, require_free, set_owner, unmount};
 pub(crate) use look::{Opened, denied_or_system, identify, look, open, usage};
 pub(crate) use right::{may_mount_ext4, may_mount_tmpfs};
 pub(crate) use verify::{Expected, verify};

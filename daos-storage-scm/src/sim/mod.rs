@@ -165,6 +165,10 @@ impl ScmProvider for SimScm {
         inner.world.mount(target)
     }
 
+    async fn check_unmount(&self, target: &ScmTarget) -> Result<(), ScmError> {
+        self.lock().world.check_unmount(target)
+    }
+
     async fn unmount(&self, target: &ScmTarget) -> Result<Unmounted, ScmError> {
         let mut inner = self.lock();
         inner.script.fail("unmount")?;

@@ -225,6 +225,16 @@ impl World {
         self.mounts.insert(path.to_owned(), Mount { id, what, holders: Vec::new() });
     }
 
+    pub(super) fn check_unmount(&self, target: &ScmTarget) -> Result<(), ScmError> {
+        let path = target.mount_point();
+        match self.mounts.get(path) {
+            Some(Mount { holders, .. }) if !holders.is_empty() => {
+                Err(ScmError::Busy { mount_point: path.to_owned(), holders: holders.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn take_off(&mut self, path: &Path) -> Result<Unmounted, ScmError> {
         let Some(mount) = self.mounts.get(path) else { return Ok(Unmounted::WasNotMounted) };
         if !mount.holders.is_empty() {
