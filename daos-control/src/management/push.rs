@@ -1,4 +1,4 @@
-//! Pushes the group map to the first running engine of this host: one at a time, versions rising (contract 6.6).
+//! Pushes the group map to the first running engine of this host that belongs to the group: one at a time, versions rising (contract 6.6).
 //!
 //! One task, ended by the server. Engines forward the map among themselves.
 
@@ -32,9 +32,12 @@ pub async fn push_group_map(
     let mut statuses = engines.watch();
     let mut told: Option<Told> = None;
     let mut pause = FIRST_PAUSE;
+    let mut failures = 0;
     loop {
         let map = maps.borrow_and_update().clone();
-        let wanted = first_running(&mut statuses).filter(|_| !map.is_empty());
+        let running = running_members(&mut statuses, &map);
+        // An engine that does not take it keeps nobody else from getting it.
+        let wanted = running.get(failures % running.len().max(1)).copied();
         let mut failed = false;
         if let Some((index, pid)) = wanted {
             let this = (index, pid, map.version());
@@ -43,7 +46,7 @@ pub async fn push_group_map(
                     Ok(()) => {
                         debug!("engine {index} has group map version {}", map.version());
                         told = Some(this);
-                        pause = FIRST_PAUSE;
+                        (pause, failures) = (FIRST_PAUSE, 0);
                     }
                     Err(refused) => {
                         warn!(
@@ -51,6 +54,7 @@ pub async fn push_group_map(
                             map.version()
                         );
                         failed = true;
+                        failures += 1;
                     }
                 }
             }
@@ -64,19 +68,20 @@ pub async fn push_group_map(
     }
 }
 
-fn first_running(statuses: &mut [watch::Receiver<EngineStatus>]) -> Option<(u32, u32)> {
-    // Every status is marked as seen, so that the next change wakes the loop.
-    let running: Vec<_> = statuses
-        .iter_mut()
-        .filter_map(|status| {
-            let seen = status.borrow_and_update();
-            match seen.state {
-                EngineState::Running { pid, .. } => Some((seen.index, pid)),
-                _ => None,
-            }
-        })
-        .collect();
-    running.first().copied()
+/// Index and process of the running engines of this host that the map names, in this very incarnation: one that
+/// runs on from a system that is gone has nothing to do with the group of the new one.
+fn running_members(
+    statuses: &mut [watch::Receiver<EngineStatus>],
+    map: &GroupMap,
+) -> Vec<(u32, u32)> {
+    let member = |status: &mut watch::Receiver<EngineStatus>| {
+        // Every status is marked as seen, so that the next change wakes the loop.
+        let seen = status.borrow_and_update();
+        let EngineState::Running { pid, rank, incarnation } = seen.state else { return None };
+        let known = map.engine(rank)?;
+        (known.incarnation == incarnation).then_some((seen.index, pid))
+    };
+    statuses.iter_mut().filter_map(member).collect()
 }
 
 async fn any_changed(statuses: &mut [watch::Receiver<EngineStatus>]) {
