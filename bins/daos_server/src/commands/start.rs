@@ -1,6 +1,7 @@
 //! `daos_server start`: configuration, log, server, signals, end (R8-R12, R16, R68).
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use daos_control::config::{
@@ -16,6 +17,8 @@ use crate::logging::Logging;
 
 /// Two threads carry everything: the work is waiting, and idle memory counts on a storage node.
 const WORKERS: usize = 2;
+/// How long system calls that were begun may still take when everything else has ended.
+const LAST_CALLS: Duration = Duration::from_secs(2);
 
 /// Runs the server until it is told to end.
 pub fn run(global: &Global, options: &Start) -> Result<()> {
@@ -38,7 +41,10 @@ pub fn run(global: &Global, options: &Start) -> Result<()> {
         .build()
         .context("starting the runtime")?;
     let directory = loaded.path.parent().unwrap_or(Path::new("/")).to_owned();
-    runtime.block_on(serve(global, options, fitted, facts, directory))
+    let ended = runtime.block_on(serve(global, options, fitted, facts, directory));
+    // A system call that hangs, in a mount or a name server, must not keep the process.
+    runtime.shutdown_timeout(LAST_CALLS);
+    ended
 }
 
 async fn serve(
