@@ -147,7 +147,14 @@ impl EngineTask {
 
     async fn command(&mut self, command: Command) {
         match command {
-            Command::Event(event) => self.take(event).await,
+            Command::Event(event) => {
+                if matches!(event, Event::StartRequested | Event::StopRequested { .. }) {
+                    // Whatever was put off, an administrator has decided since.
+                    self.parts.restart.clear();
+                    self.restarts.abort_all();
+                }
+                self.take(event).await;
+            }
             Command::ResetFormat(reply) => {
                 let outcome = self.reset_format().await;
                 // The asker may have given up waiting; the reset stands either way.
@@ -276,10 +283,10 @@ impl EngineTask {
             }
             Action::SetUp(settled) => self.set_up(settled),
             Action::Stop { kill } => self.stop(kill),
-            Action::ReportDeath { rank, incarnation, status } => {
-                error!("engine {index} (rank {rank}) ended: {status}");
+            Action::ReportDeath { rank, incarnation, how } => {
+                error!("engine {index} (rank {rank}) ended: {how}");
                 self.errands.spawn(async move {
-                    deeds.report_death(index, rank, incarnation, status.to_string()).await;
+                    deeds.report_death(index, rank, incarnation, how).await;
                     None
                 });
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use daos_membership::{Incarnation, Rank};
 use tokio::sync::Semaphore;
 
+use super::{Command, EngineTask};
 use crate::engine::{
     EngineDeeds, EngineParts, EngineState, Engines, Event, Looked, Settled, StopReason, StorageGate,
 };
@@ -64,17 +65,21 @@ impl EngineDeeds for SlowStorage {
     async fn report_death(&self, _: u32, _: Rank, _: Incarnation, _: String) {}
 }
 
-fn engine_on(storage: &Arc<SlowStorage>, gate: &StorageGate) -> Engines {
-    let supervisor = Arc::new(SimSupervisor::new(1, CallLimits::default()));
-    let part = EngineParts {
+fn part(storage: &Arc<SlowStorage>, gate: &StorageGate) -> EngineParts {
+    EngineParts {
         index: 0,
         deeds: Arc::clone(storage) as _,
-        supervisor: Arc::clone(&supervisor) as _,
+        supervisor: Arc::new(SimSupervisor::new(1, CallLimits::default())),
         gate: gate.clone(),
         ready_deadline: Duration::from_secs(60),
         stop_deadline: Duration::from_secs(5),
-        restart: RestartPolicy::disabled(),
-    };
+        restart: RestartPolicy::default(),
+    }
+}
+
+fn engine_on(storage: &Arc<SlowStorage>, gate: &StorageGate) -> Engines {
+    let part = part(storage, gate);
+    let supervisor = Arc::clone(&part.supervisor);
     Engines::spawn(vec![part], supervisor).0
 }
 
@@ -140,4 +145,22 @@ async fn a_superblock_is_not_removed_under_a_format_or_a_look() {
     until(&engines, |state| matches!(state, EngineState::WaitingForFormat(_))).await;
     assert_eq!(engines.reset_format(&ranks).await[0].error, None);
     assert_eq!(storage.resets.load(Ordering::SeqCst), 1);
+}
+
+/// Contract 4.4: the spacing of restarts is for those that nobody asked for.
+#[tokio::test]
+async fn what_an_administrator_does_takes_the_place_of_a_restart_that_was_put_off() {
+    let (storage, gate) = (SlowStorage::new(), StorageGate::default());
+    let (mut task, _inbox, _status) = EngineTask::new(part(&storage, &gate));
+    let rank = Rank::new(3).unwrap();
+    task.plan_restart(rank);
+    assert!(task.restarts.join_next().await.is_some_and(|due| due.is_ok()), "the first is at once");
+    task.plan_restart(rank);
+    assert_eq!(task.restarts.len(), 1, "the second is put off");
+
+    let stop = Event::StopRequested { kill: false, reason: StopReason::Requested };
+    task.command(Command::Event(stop)).await;
+    let given_up = tokio::time::timeout(Duration::from_secs(30), task.restarts.join_next()).await;
+    assert!(given_up.unwrap().is_some_and(|due| due.is_err()));
+    assert_eq!(task.parts.restart.next(tokio::time::Instant::now()), Some(Duration::ZERO));
 }

@@ -122,7 +122,7 @@ pub enum Action {
         /// Its incarnation.
         incarnation: Incarnation,
         /// How it ended.
-        status: ExitStatus,
+        how: String,
     },
     /// Ask the restart policy; answer `RestartDue` when it allows.
     PlanRestart(Rank),
@@ -214,10 +214,17 @@ impl Machine {
                 self.replace = false;
                 vec![Action::SetUp(settled)]
             }
-            (EngineState::Joining { pid, .. }, Event::JoinRefused(fault))
-            | (EngineState::SettingUp { pid, .. }, Event::SetUpFailed(fault)) => {
+            (EngineState::Joining { pid, .. }, Event::JoinRefused(fault)) => {
                 let pid = Some(*pid);
                 self.end_because(pid, fault)
+            }
+            // It has joined, so the system takes it for a member that is there.
+            (EngineState::SettingUp { pid, rank, incarnation }, Event::SetUpFailed(fault)) => {
+                let (pid, rank, incarnation) = (Some(*pid), *rank, *incarnation);
+                let how = fault.to_string();
+                let mut actions = self.end_because(pid, fault);
+                actions.push(Action::ReportDeath { rank, incarnation, how });
+                actions
             }
             (EngineState::SettingUp { pid, rank, incarnation }, Event::SetUp) => {
                 let (pid, rank, incarnation) = (*pid, *rank, *incarnation);
@@ -347,17 +354,22 @@ impl Machine {
     fn exited(&mut self, status: ExitStatus) -> Vec<Action> {
         match self.state.clone() {
             EngineState::Stopping { then, .. } => self.ended_as_asked(then, Some(status)),
-            EngineState::Starting { .. }
-            | EngineState::Joining { .. }
-            | EngineState::SettingUp { .. } => {
+            EngineState::Starting { .. } | EngineState::Joining { .. } => {
                 let fault = faults::ended_before_ready(self.index, &status);
                 self.state = EngineState::Failed { fault, status: Some(status) };
                 vec![Action::Abandon]
             }
+            EngineState::SettingUp { rank, incarnation, .. } => {
+                let fault = faults::ended_before_ready(self.index, &status);
+                self.state = EngineState::Failed { fault, status: Some(status) };
+                let how = status.to_string();
+                vec![Action::Abandon, Action::ReportDeath { rank, incarnation, how }]
+            }
             EngineState::Running { rank, incarnation, .. } => {
                 let fault = faults::ended(self.index, rank, &status);
                 self.state = EngineState::Failed { fault, status: Some(status) };
-                let mut actions = vec![Action::ReportDeath { rank, incarnation, status }];
+                let how = status.to_string();
+                let mut actions = vec![Action::ReportDeath { rank, incarnation, how }];
                 if std::mem::take(&mut self.self_terminated) {
                     actions.push(Action::PlanRestart(rank));
                 }

@@ -215,3 +215,28 @@ fn late_news_of_an_earlier_process_are_not_those_of_the_present_one() {
     assert_eq!(starting.on(Event::Ready { pid: 40, ready: ready() }), vec![]);
     assert_eq!(starting.state().name(), "starting");
 }
+
+/// A member that joined and never served is not left as one that is there.
+#[test]
+fn an_end_between_join_and_service_is_reported_to_the_system() {
+    let settling = || {
+        let mut machine = Machine::new(0);
+        machine.on(Event::StartRequested);
+        machine.on(Event::Looked(Looked::Ready));
+        machine.on(Event::Launched { pid: 41 });
+        machine.on(Event::Ready { pid: 41, ready: ready() });
+        machine.on(Event::Joined(settled()));
+        machine
+    };
+    let reported = |actions: &[Action]| {
+        let own = |action: &Action| matches!(action, Action::ReportDeath { rank, incarnation: Incarnation(7), .. } if rank.get() == 0);
+        actions.iter().any(own)
+    };
+    let actions = settling().on(Event::Exited { pid: 41, status: ExitStatus::Signal(6) });
+    assert!(reported(&actions), "{actions:?}");
+    let mut refused = settling();
+    let actions = refused.on(Event::SetUpFailed(fault()));
+    assert!(reported(&actions) && actions.contains(&Action::Stop { kill: true }), "{actions:?}");
+    let actions = refused.on(Event::Exited { pid: 41, status: ExitStatus::Signal(9) });
+    assert!(!reported(&actions), "once is enough: {actions:?}");
+}
