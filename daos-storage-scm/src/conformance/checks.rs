@@ -301,12 +301,14 @@ async fn busy_names_processes(fixture: &dyn Fixture) -> Outcome {
         ),
         other => Err(format!("expected busy, got {other:?}")),
     };
+    names_it(provider.check_unmount(&target).await)?;
     names_it(provider.unmount(&target).await.map(drop))?;
     let plan = planned(fixture, Intent::Reformat, &seen()).await?;
     let plan = plan.map_err(|error| format!("plan: {error}"))?;
     names_it(carry_out(fixture, plan).await.map(drop))?;
     expect_files(fixture, &["superblock"])?;
     drop(held.guard);
+    provider.check_unmount(&target).await.map_err(|error| error.to_string())?;
     let done = provider.unmount(&target).await.map_err(|error| error.to_string())?;
     expect(done == Unmounted::Done, "it was mounted")?;
     let again = provider.unmount(&target).await.map_err(|error| error.to_string())?;

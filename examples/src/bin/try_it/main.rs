@@ -42,6 +42,7 @@ async fn tour() -> Result<Ended> {
     let mut stage = tokio::select! {
         built = programs::build() => Stage::set(&built.context("building the programs")?)?,
         _ = interrupted.recv() => return Ok(Ended::Interrupted),
+        _ = terminated.recv() => return Ok(Ended::Interrupted),
     };
     let outcome = tokio::select! {
         outcome = play(&mut stage) => outcome.map(|()| Ended::Finished),
