@@ -154,3 +154,43 @@ async fn start(opening: &Opening) -> Result<Running, StoreError> {
     let membership = Membership::start(Arc::new(local), Arc::new(SystemClock), options);
     Ok(Running { membership, opening: opening.clone(), system })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opening(directory: &std::path::Path, own: &str) -> Opening {
+        Opening {
+            directory: directory.to_owned(),
+            name: "n".to_owned(),
+            expected: None,
+            may_create: true,
+            own_address: ControlAddress::new(own.parse().unwrap()),
+            fabric_providers: vec!["ofi+tcp".to_owned()],
+        }
+    }
+
+    /// The same system comes back after a close, and none after an erase.
+    #[tokio::test]
+    async fn what_was_closed_opens_again_and_what_was_erased_does_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let own = "127.0.0.1:10001";
+        let replicas = Replicas { addresses: vec![own.parse().unwrap()], own: Some(0) };
+        let (keeper, management) = ManagementKeeper::new(replicas);
+        keeper.reopen().await.unwrap();
+        assert!(matches!(management.state(), ManagementState::Uninitialized));
+
+        keeper.open(opening(directory.path(), own)).await.unwrap();
+        let system = keeper.system().await;
+        assert!(system.is_some());
+        keeper.close().await;
+        assert!(matches!(management.state(), ManagementState::Uninitialized));
+        keeper.reopen().await.unwrap();
+        assert!(matches!(management.state(), ManagementState::Running(_)));
+        assert_eq!(keeper.system().await, system);
+
+        keeper.erase().await.unwrap();
+        keeper.reopen().await.unwrap();
+        assert!(matches!(management.state(), ManagementState::Uninitialized));
+    }
+}
