@@ -122,7 +122,7 @@ fn the_plan_of_a_reformatted_ram_disk_says_what_is_lost() {
     assert_eq!(
         shown,
         "engine 0 SCM at /mnt/daos0: tmpfs of 4294967296 bytes mounted there\n\
-         \x20 now: tmpfs from tmpfs with superblock, vos-0\n\
+         \x20 now: tmpfs with superblock, vos-0\n\
          \x20 step: unmount /mnt/daos0, its content is lost\n\
          \x20 step: mount tmpfs at /mnt/daos0 (mode=0700)\n\
          \x20 step: give /mnt/daos0 to 988:987 with mode 0700\n\
