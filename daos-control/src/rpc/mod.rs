@@ -7,6 +7,7 @@ mod absent;
 pub mod access;
 pub mod admission;
 mod attach;
+mod connection;
 mod ctl;
 mod gate;
 pub mod layers;
