@@ -5,6 +5,7 @@
 mod cli;
 mod commands;
 mod logging;
+mod sys;
 
 use std::process::ExitCode;
 
@@ -14,6 +15,7 @@ use daos_control::Fault;
 use cli::Cli;
 
 fn main() -> ExitCode {
+    sys::share_memory_between_threads();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(told) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use daos_control::config::{
-    self, CommandLine, ControlLogMask, Fitted, HostFacts, Loaded, Surroundings,
+    self, CommandLine, ControlLogMask, Fitted, HostFacts, Loaded, Surroundings, raw::RawConfig,
 };
 use daos_control::server::{Parts, Server, StartOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -30,16 +30,19 @@ pub fn run(global: &Global, options: &Start) -> Result<()> {
     )
     .map_err(super::config::explained)?;
     follow(&logging, global, &loaded)?;
-    let facts = HostFacts::observe().context("looking at this host")?;
-    let fitted = config::fit_to_host(&loaded, &facts).map_err(super::config::explained)?;
-    for notice in &fitted.notices {
-        warn!("{notice}");
-    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()
         .build()
         .context("starting the runtime")?;
+    // The disk may take longer for this than the rest of a start, and only the runtime's end waits for it.
+    let (path, effective) = (loaded.path.clone(), loaded.effective.clone());
+    let _saving = runtime.spawn_blocking(move || save_active(&path, &effective));
+    let facts = HostFacts::observe().context("looking at this host")?;
+    let fitted = config::fit_to_host(&loaded, &facts).map_err(super::config::explained)?;
+    for notice in &fitted.notices {
+        warn!("{notice}");
+    }
     let directory = loaded.path.parent().unwrap_or(Path::new("/")).to_owned();
     let ended = runtime.block_on(serve(global, options, fitted, facts, directory));
     // A system call that hangs, in a mount or a name server, must not keep the process.
@@ -105,12 +108,12 @@ fn follow(logging: &Logging, global: &Global, loaded: &Loaded) -> Result<()> {
     for notice in &loaded.notices {
         warn!("{notice}");
     }
-    save_active(&loaded.path, loaded);
     Ok(())
 }
 
-fn save_active(path: &Path, loaded: &Loaded) {
-    match config::save_active(path, &loaded.effective) {
+/// Failing to save it is worth a warning and nothing more (R38).
+fn save_active(path: &Path, effective: &RawConfig) {
+    match config::save_active(path, effective) {
         Ok(saved) => debug!("Active config saved to {} (read-only)", saved.display()),
         Err(refused) => warn!("the active configuration could not be saved: {refused}"),
     }
