@@ -118,8 +118,8 @@ fn one_engine(address: SocketAddrV4) -> Engines {
                 EngineEventKind::Ready { pid, ready } => {
                     told.tell(event.index, Event::Ready { pid, ready }).await;
                 }
-                EngineEventKind::Exited { status, .. } => {
-                    told.tell(event.index, Event::Exited(status)).await;
+                EngineEventKind::Exited { pid, status, .. } => {
+                    told.tell(event.index, Event::Exited { pid, status }).await;
                 }
                 _ => {}
             }
