@@ -119,9 +119,15 @@ impl Outcome {
             false => self.stdout.clone(),
         };
         let mut stdout = std::io::stdout().lock();
-        let _ = stdout.write_all(result.as_bytes()).and_then(|()| stdout.flush());
+        let written = stdout.write_all(result.as_bytes()).and_then(|()| stdout.flush());
         let mut stderr = std::io::stderr().lock();
         let _ = stderr.write_all(self.stderr.as_bytes());
+        if let Err(lost) = written.as_ref()
+            && lost.kind() != std::io::ErrorKind::BrokenPipe
+        {
+            let _ = writeln!(stderr, "dmg: the result cannot be written: {lost}");
+            return ExitCode::FAILURE;
+        }
         let Some(failure) = self.failure else {
             return ExitCode::SUCCESS;
         };

@@ -44,10 +44,18 @@ impl EngineState {
     pub fn waits_for_format(&self) -> bool {
         self.state == WAITING_FOR_FORMAT
     }
+
+    /// Whether it ended or may not start, and will not by itself; the reason says why.
+    #[must_use]
+    pub fn cannot_run(&self) -> bool {
+        CANNOT_RUN.contains(&self.state.as_str())
+    }
 }
 
 /// Name of the state of an engine that waits for `storage format`.
 const WAITING_FOR_FORMAT: &str = "waiting_for_format";
+/// Names of the states of an engine that needs an administrator.
+const CANNOT_RUN: [&str; 2] = ["failed", "refused"];
 
 /// New log settings of engines. What is `None` goes back to the server's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

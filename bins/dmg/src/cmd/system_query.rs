@@ -1,7 +1,8 @@
 //! `system query`, `leader-query` and `list-pools`.
 
 use daos_control::client::{
-    Client, ClientError, HostSet, HostState, Selection, StateMask, SystemQuery, SystemStatus,
+    Client, ClientError, HostResults, HostSet, HostState, Selection, StateMask, SystemQuery,
+    SystemStatus,
 };
 use daos_control::wire::{CallError, NotReady};
 
@@ -79,8 +80,12 @@ async fn nobody_yet(
     };
     let waiting = with(|host| host.engines.iter().any(|engine| engine.waits_for_format()));
     let ranked = with(|host| host.engines.iter().any(|engine| engine.rank.is_some()));
+    let no_engine = with(|host| host.engines.is_empty());
+    let none_anywhere = !states.answers.is_empty() && no_engine.len() == states.answers.len();
     let text = if !waiting.is_empty() {
         format!("waiting for storage format on {}\n", session.host_names().set(&waiting))
+    } else if none_anywhere {
+        format!("no engine is configured on {}\n", session.host_names().set(&no_engine))
     } else if state == NotReady::Uninitialized {
         // Nobody could say more: a stock server, or one whose engine is about to change state.
         format!("{state}\n")
@@ -90,9 +95,23 @@ async fn nobody_yet(
         return Err(error.into());
     };
     // The envelope has no word for it: members are simply none.
-    let (stdout, stderr) =
+    let (stdout, mut stderr) =
         if session.as_json() { (String::new(), text) } else { (text, String::new()) };
+    stderr.push_str(&engines_that_cannot_run(session, &states));
     Ok(Outcome { stdout, stderr, response: json::status(&SystemStatus::default()), failure: None })
+}
+
+/// Why there are no members: engines that ended or may not start, by groups of hosts.
+fn engines_that_cannot_run(session: &Session, states: &HostResults<HostState>) -> String {
+    let lines = states.answers.iter().flat_map(|(host, state)| {
+        let engines = state.engines.iter().filter(|engine| engine.cannot_run());
+        engines.map(move |engine| {
+            (host, format!("engine {} is {}: {}", engine.index, engine.state, engine.reason))
+        })
+    });
+    let groups = print::group_equal(lines, Clone::clone);
+    let names = session.host_names();
+    groups.iter().map(|(hosts, line)| format!("{}: {line}\n", names.set(hosts))).collect()
 }
 
 pub async fn leader(session: &Session, options: LeaderQuery) -> Result<Outcome, Failure> {

@@ -178,3 +178,14 @@ fn no_storage_crate_is_linked() {
         assert!(!tree.contains(foreign), "dmg links {foreign}:\n{tree}");
     }
 }
+
+/// A result that is lost is a failure; a reader that goes away is not.
+#[test]
+fn a_result_that_cannot_be_written_is_a_failure() {
+    let mut dmg = Dmg::without_config("version");
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = dmg.command().stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(stderr.contains("the result cannot be written"), "{stderr}");
+}

@@ -112,6 +112,20 @@ fn a_system_that_is_not_there_yet_is_an_answer() {
     let run = Dmg::new(empty.port(), "system query").run();
     assert_eq!((run.status(), run.stdout().as_str()), (0, "No members in system\n"));
 
+    let mut failed = state("failed", None);
+    failed.engines[0].reason = "ended before it was ready".into();
+    let failed =
+        Fake::on("127.0.0.2").refuses(QUERY, NotReady::RaftUnavailable).answers(STATE, failed);
+    let run = Dmg::new(failed.port(), "system query").run();
+    assert_eq!((run.status(), run.stdout().as_str()), (0, "No members in system\n"));
+    assert_eq!(run.stderr(), "127.0.0.2: engine 0 is failed: ended before it was ready\n");
+
+    let idle = Fake::on("127.0.0.2")
+        .refuses(QUERY, NotReady::Uninitialized)
+        .answers(STATE, ours::StateResp::default());
+    let run = Dmg::new(idle.port(), "system query").run();
+    assert_eq!(run.stdout(), "no engine is configured on 127.0.0.2\n");
+
     let stock = Fake::on("127.0.0.2").refuses(QUERY, NotReady::Uninitialized);
     let run = Dmg::new(stock.port(), "system query").run();
     assert_eq!(
