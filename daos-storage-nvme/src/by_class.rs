@@ -53,7 +53,7 @@ fn classes<'a>(devices: impl Iterator<Item = &'a DeviceRef>) -> Vec<BdevClass> {
 }
 
 fn no_body(class: BdevClass) -> Arc<BdevError> {
-    Arc::new(BdevError::Unsupported { operation: "use in this build", class })
+    Arc::new(BdevError::Unsupported { operation: "use by this release", class })
 }
 
 fn no_answer(device: &DeviceRef) -> Arc<BdevError> {

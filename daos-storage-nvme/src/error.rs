@@ -272,6 +272,9 @@ impl BdevError {
             Self::PlanChanged { .. } => {
                 "look at the new plan and format again if it is still right"
             }
+            Self::Unsupported { class: BdevClass::Nvme, .. } => {
+                "choose class file or kdev; NVMe hardware comes with a later release"
+            }
             Self::Unsupported { .. } => "use this operation with class nvme only",
             Self::ConfigFile { .. } => {
                 "check that the SCM is mounted, not full, and writable for the user of the server"

@@ -159,12 +159,8 @@ impl EngineState {
 
 impl fmt::Display for EngineState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reason = self.reason();
-        if reason.is_empty() {
-            f.write_str(self.name())
-        } else {
-            write!(f, "{}: {reason}", self.name())
-        }
+        let (name, reason) = (self.name().replace('_', " "), self.reason());
+        if reason.is_empty() { f.write_str(&name) } else { write!(f, "{name}: {reason}") }
     }
 }
 

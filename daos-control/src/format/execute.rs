@@ -302,7 +302,12 @@ impl<'a> Rows<'a> {
         let engine = self.target.index();
         let device = device.to_owned();
         if let DeviceOutcome::Failed(fault) = &outcome {
-            tracing::error!("instance {engine}: {medium} {device}: {fault} ({})", fault.reason);
+            let cause = if fault.reason.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", fault.reason)
+            };
+            tracing::error!("instance {engine}: {medium} {device}: {fault}{cause}");
         }
         self.rows.push(DeviceReport { engine, medium, device, role_bits, outcome });
     }
