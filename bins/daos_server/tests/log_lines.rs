@@ -3,9 +3,11 @@
 mod rig;
 
 use std::fs;
+use std::path::Path;
 
+use daos_blockdev::testing::LoopDevice;
 use daos_control::testing::HostRig;
-use rig::{Result, plain_host};
+use rig::{Result, formatted, host, plain_host, skip_without_mount_right, with_tiers};
 
 const WAITING: &str = "waiting for storage format on server 0";
 
@@ -115,5 +117,100 @@ async fn e14_a_log_file_that_cannot_be_made_stops_the_start() -> Result<()> {
     let (status, lines) = host.server_ended().await?;
     assert_eq!(status.code(), Some(1), "{lines:#?}");
     position(&lines, "create log file /proc/no/such.log");
+    Ok(())
+}
+
+/// The log lines of a format that a page below `docs/config` shows, with what differs between hosts left out.
+fn on_page(page: &str, form: &str) -> Vec<String> {
+    let workspace =
+        Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the workspace");
+    let text = fs::read_to_string(workspace.join("docs/config").join(page)).expect("read");
+    let blocks = text.split("```text\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let mut shown = blocks.filter(|block| block.contains("format mark") && block.contains(form));
+    let block = shown.next().unwrap_or_else(|| panic!("{page} shows no format with {form:?}"));
+    let names = [("/mnt/daos", "MOUNT"), ("/dev/shm/daos", "MOUNT"), ("/var/daos/bdev0", "DEVICE")];
+    let names = [&names[..], &[("/dev/loop0", "DEVICE"), ("65534:65534", "0:0")]].concat();
+    block.lines().map(|line| without_names(line, &names)).collect()
+}
+
+fn without_names(line: &str, names: &[(&str, &str)]) -> String {
+    let named = names.iter().fold(line.to_owned(), |line, (from, to)| line.replace(from, to));
+    match named.split_once(" finished in ") {
+        None => named,
+        Some((what, rest)) => {
+            let took = rest.trim_start_matches(|digit: char| digit.is_ascii_digit());
+            format!("{what} finished in N{took}")
+        }
+    }
+}
+
+/// What this host logs of its format, in the same form.
+async fn logged(mut host: HostRig, device: &str) -> Result<Vec<String>> {
+    formatted(&mut host, 1).await?;
+    let mount = host.mounts()[0].display().to_string();
+    let owner = fs::metadata(&mount)?;
+    use std::os::unix::fs::MetadataExt;
+    let owner = format!("{}:{}", owner.uid(), owner.gid());
+    let names = [(mount.as_str(), "MOUNT"), (device, "DEVICE"), (owner.as_str(), "0:0")];
+    let lines = host.server_log();
+    let first = position(&lines, "write the format mark");
+    let last = position(&lines, "storage format successful");
+    let told = lines[first..=last].iter().map(|line| {
+        // Host, level, date, time, text.
+        let words: Vec<&str> = line.splitn(5, ' ').collect();
+        without_names(&format!("{} {}", words[1], words[4]), &names)
+    });
+    let told = told.collect();
+    host.clear().await?;
+    Ok(told)
+}
+
+#[tokio::test]
+async fn r65_r148_the_page_shows_what_a_format_of_a_directory_logs() -> Result<()> {
+    let host = plain_host(1)?;
+    if rig::may_mount_as_plain_user() {
+        println!("skipped: needs a user who may not mount");
+        return Ok(());
+    }
+    with_tiers(&host, &ram(&host))?;
+    assert_eq!(logged(host, "no device").await?, on_page("scm-ram.md", "directory on a tmpfs"));
+    Ok(())
+}
+
+fn ram(host: &HostRig) -> String {
+    format!("  - {{class: ram, scm_mount: {}, scm_size: 1}}\n", host.mounts()[0].display())
+}
+
+#[tokio::test]
+async fn r60_r65_r148_the_pages_show_what_a_format_logs() -> Result<()> {
+    if skip_without_mount_right() {
+        return Ok(());
+    }
+    let on_ram = host(1)?;
+    with_tiers(&on_ram, &ram(&on_ram))?;
+    assert_eq!(logged(on_ram, "no device").await?, on_page("scm-ram.md", "mount tmpfs"));
+
+    let with_file = host(1)?;
+    let file = with_file.file("nvme0").display().to_string();
+    assert_eq!(logged(with_file, &file).await?, on_page("bdev-file.md", "mount tmpfs"));
+
+    let with_malloc = host(1)?;
+    let malloc = "  - {class: malloc, bdev_number: 2, bdev_size: 1}\n";
+    with_tiers(&with_malloc, &(ram(&with_malloc) + malloc))?;
+    assert_eq!(logged(with_malloc, "no device").await?, on_page("bdev-malloc.md", "mount tmpfs"));
+
+    let Some(device) = LoopDevice::attach("format_logs", 256 << 20) else { return Ok(()) };
+    let with_kdev = host(1)?;
+    let kdev = format!("  - {{class: kdev, bdev_list: [{}]}}\n", device.path_str());
+    with_tiers(&with_kdev, &(ram(&with_kdev) + &kdev))?;
+    assert_eq!(logged(with_kdev, device.path_str()).await?, on_page("bdev-kdev.md", "mount tmpfs"));
+
+    let Some(device) = LoopDevice::attach("format_logs", 256 << 20) else { return Ok(()) };
+    let on_device = host(1)?;
+    let mount = on_device.mounts()[0].display().to_string();
+    let dcpm =
+        format!("  - {{class: dcpm, scm_mount: {mount}, scm_list: [{}]}}\n", device.path_str());
+    with_tiers(&on_device, &dcpm)?;
+    assert_eq!(logged(on_device, device.path_str()).await?, on_page("scm-dcpm.md", "make ext4"));
     Ok(())
 }

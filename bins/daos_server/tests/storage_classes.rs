@@ -7,18 +7,11 @@ use std::path::Path;
 
 use daos_blockdev::testing::LoopDevice;
 use daos_control::testing::HostRig;
-use rig::{Result, ensure_code, formatted, host, members, plain_host, skip_without_mount_right};
+use rig::{
+    Result, ensure_code, formatted, host, members, plain_host, skip_without_mount_right, with_tiers,
+};
 
 const MIB: u64 = 1 << 20;
-
-/// The tiers of engine 0 in place of the usual ones.
-fn with_tiers(host: &HostRig, tiers: &str) -> Result<()> {
-    let config = host.default_config();
-    let (head, _) = config
-        .split_once("  storage:\n")
-        .ok_or_else(|| std::io::Error::other("the configuration has no storage"))?;
-    host.write_config(&format!("{head}  storage:\n{tiers}"))
-}
 
 /// What a reboot does to a mount point of RAM: nothing is mounted and nothing is there.
 fn lose_memory(mount: &Path) -> Result<()> {

@@ -31,7 +31,18 @@ pub async fn formatted(host: &mut HostRig, engines: usize) -> Result<()> {
     host.start_server(&[])?;
     host.wait_for_log("waiting for storage format on server", engines).await?;
     ensure_code(&host.dmg(&["storage", "format"]).await?, 0)?;
-    host.wait_for_joined(engines).await
+    host.wait_for_joined(engines).await?;
+    // A member is joined before its engine has noted the rank and serves.
+    host.wait_for_log(" is running", engines).await
+}
+
+/// The tiers of engine 0 in place of the usual ones.
+pub fn with_tiers(host: &HostRig, tiers: &str) -> Result<()> {
+    let config = host.default_config();
+    let (head, _) = config
+        .split_once("  storage:\n")
+        .ok_or_else(|| std::io::Error::other("the configuration has no storage"))?;
+    host.write_config(&format!("{head}  storage:\n{tiers}"))
 }
 
 /// Whether this process may mount, found out by mounting; says so when not.
