@@ -22,9 +22,10 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// A new engine.
-    pub fn new(now: SystemTime) -> Self {
-        Self { version: VERSION, uuid: Uuid::new_v4(), incarnation: nanoseconds(now) }
+    /// A new engine, or the one whose metadata was kept elsewhere.
+    pub fn new(recorded: Option<Uuid>, now: SystemTime) -> Self {
+        let uuid = recorded.unwrap_or_else(Uuid::new_v4);
+        Self { version: VERSION, uuid, incarnation: nanoseconds(now) }
     }
 
     /// Reads the file's bytes.
@@ -64,7 +65,7 @@ mod tests {
     #[test]
     fn incarnations_rise_when_the_clock_stands_or_goes_back() {
         let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        let first = Identity::new(now);
+        let first = Identity::new(None, now);
         assert_eq!(first.incarnation, 1_700_000_000_000_000_000);
         let again = first.next(now);
         assert_eq!(again.incarnation, first.incarnation + 1);
@@ -73,12 +74,12 @@ mod tests {
         let later = back.next(now + Duration::from_secs(1));
         assert_eq!(later.incarnation, 1_700_000_001_000_000_000);
         assert_eq!(later.uuid, first.uuid);
-        assert!(Identity::new(UNIX_EPOCH - Duration::from_secs(5)).incarnation == 0);
+        assert!(Identity::new(None, UNIX_EPOCH - Duration::from_secs(5)).incarnation == 0);
     }
 
     #[test]
     fn survives_the_way_to_the_file() {
-        let identity = Identity::new(SystemTime::now());
+        let identity = Identity::new(None, SystemTime::now());
         assert_eq!(Identity::read(&identity.to_bytes().unwrap()).unwrap(), identity);
         for bytes in [
             &b""[..],

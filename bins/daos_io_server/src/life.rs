@@ -36,7 +36,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     let log_level = logging::start(&environment.log_mask, environment.log_file.as_deref())?;
     tracing::info!("stand-in data plane: serves management, no I/O");
-    let storage = Storage::open(&arguments.storage, arguments.targets, SystemTime::now())?;
+    let recorded = arguments.device_config.as_deref().and_then(devices::recorded_engine);
+    let (mount, targets) = (&arguments.storage, arguments.targets);
+    let storage = Storage::open(mount, targets, recorded, SystemTime::now())?;
     let devices = match &arguments.device_config {
         Some(config) => devices::open_all(config, storage.identity.uuid)?,
         None => Vec::new(),

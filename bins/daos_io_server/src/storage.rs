@@ -11,6 +11,7 @@ use anyhow::{Context, bail};
 use daos_control::durable_file;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+use uuid::Uuid;
 
 use crate::identity::Identity;
 
@@ -30,15 +31,20 @@ pub struct Storage {
 }
 
 impl Storage {
-    /// Takes the files at `mount`, making what is missing.
-    pub fn open(mount: &Path, targets: u32, now: SystemTime) -> anyhow::Result<Self> {
+    /// Takes the files at `mount`, making what is missing; `recorded` is the engine that block devices name.
+    pub fn open(
+        mount: &Path,
+        targets: u32,
+        recorded: Option<Uuid>,
+        now: SystemTime,
+    ) -> anyhow::Result<Self> {
         if !mount.is_dir() {
             bail!("SCM mount {} is not a directory; format the storage first", mount.display());
         }
         let directory = mount.join(DIRECTORY);
         durable_file::create_directories(&directory, DIRECTORY_MODE)?;
         let lock = lock(&directory)?;
-        let identity = raise_identity(&directory.join("identity.json"), now)?;
+        let identity = raise_identity(&directory.join("identity.json"), recorded, now)?;
         for target in 0..targets {
             check_target(&directory.join(format!("target_{target}")), &identity, target)?;
         }
@@ -57,12 +63,16 @@ fn lock(directory: &Path) -> anyhow::Result<File> {
 }
 
 /// The incarnation is durable before anybody hears of it, so that it can never be given twice.
-fn raise_identity(path: &Path, now: SystemTime) -> anyhow::Result<Identity> {
+fn raise_identity(
+    path: &Path,
+    recorded: Option<Uuid>,
+    now: SystemTime,
+) -> anyhow::Result<Identity> {
     let identity = match durable_file::read(path, MAX_FILE_BYTES)? {
         Some(bytes) => Identity::read(&bytes)
             .with_context(|| format!("{} is damaged", path.display()))?
             .next(now),
-        None => Identity::new(now),
+        None => Identity::new(recorded, now),
     };
     durable_file::write(path, FILE_MODE, &identity.to_bytes()?)?;
     Ok(identity)
@@ -84,7 +94,7 @@ mod tests {
     use super::*;
 
     fn open(mount: &Path, targets: u32) -> anyhow::Result<Storage> {
-        Storage::open(mount, targets, SystemTime::now())
+        Storage::open(mount, targets, None, SystemTime::now())
     }
 
     #[test]

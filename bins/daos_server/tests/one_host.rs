@@ -162,3 +162,39 @@ async fn one_engine_is_formatted_again_while_the_other_runs() -> Result<()> {
     host.clear().await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn an_engine_that_does_not_come_up_again_is_no_joined_member() -> Result<()> {
+    let mut host = plain_host(2)?;
+    rig::formatted(&mut host, 2).await?;
+    host.stop_server().await?;
+    std::fs::remove_file(host.file("nvme1"))?;
+    host.start_server(&[])?;
+    host.wait_until("an errored member", || async {
+        let seen = members(&host).await.unwrap_or_default();
+        let states: Vec<_> = seen.iter().map(|member| member.state.as_str()).collect();
+        Ok(states == ["joined", "errored"])
+    })
+    .await?;
+    host.clear().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_ends_takes_a_start_in_progress_with_it() -> Result<()> {
+    let mut host = plain_host(2)?;
+    rig::formatted(&mut host, 2).await?;
+    ensure_code(&host.dmg(&["system", "stop"]).await?, 0)?;
+    let (started, ended) = tokio::join!(host.dmg(&["system", "start"]), async {
+        host.wait_for_log("is starting", 3).await?;
+        host.signal_server(Signal::TERM)
+    });
+    ended?;
+    // Whether the start came first or the end did, somebody is told.
+    started?;
+    let (status, log) = host.server_ended().await?;
+    assert!(status.success(), "{log:#?}");
+    assert!(!log.iter().any(|line| line.contains("dropped")), "{log:#?}");
+    host.clear().await?;
+    Ok(())
+}

@@ -139,3 +139,16 @@ async fn proxy_variables_do_not_reach_engines_unless_allowed() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn storage_of_a_system_of_another_name_is_refused_and_kept() -> Result<()> {
+    let mut host = plain_host(1)?;
+    rig::formatted(&mut host, 1).await?;
+    host.stop_server().await?;
+    let superblock = fs::read(host.mounts()[0].join("superblock"))?;
+    host.write_config(&host.default_config().replace("name: daos_try", "name: other"))?;
+    let text = refused(&mut host, &[]).await?;
+    assert!(text.contains("code = 603") && text.contains("daos_try"), "{text}");
+    assert_eq!(fs::read(host.mounts()[0].join("superblock"))?, superblock);
+    Ok(())
+}

@@ -34,6 +34,8 @@ pub trait EngineDeeds: Send + Sync + std::fmt::Debug {
     async fn reset(&self, index: u32) -> Result<(), Fault>;
     /// The rank in the superblock, when there is one.
     fn known_rank(&self, index: u32) -> Option<Rank>;
+    /// Tells the system that an engine does not come up, if it is a member by its superblock.
+    async fn report_absence(&self, index: u32, how: String);
     /// Tells the system that an engine died.
     async fn report_death(
         &self,
@@ -288,6 +290,14 @@ impl EngineTask {
                 self.errands.spawn(async move {
                     deeds.report_death(index, rank, incarnation, how).await;
                     None
+                });
+            }
+            Action::ReportAbsence { how } => {
+                error!("engine {index} does not come up: {how}");
+                // Given up with the rest when the engine is started again or stopped.
+                self.work.spawn(async move {
+                    deeds.report_absence(index, how).await;
+                    Event::AbsenceReported
                 });
             }
             Action::PlanRestart(rank) => self.plan_restart(rank),

@@ -62,6 +62,8 @@ impl EngineDeeds for SlowStorage {
         Rank::new(3)
     }
 
+    async fn report_absence(&self, _index: u32, _how: String) {}
+
     async fn report_death(&self, _: u32, _: Rank, _: Incarnation, _: String) {}
 }
 

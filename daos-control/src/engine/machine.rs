@@ -68,6 +68,8 @@ pub enum Event {
     },
     /// Its superblock was removed.
     FormatReset,
+    /// The system was told that it does not come up; changes nothing here.
+    AbsenceReported,
 }
 
 /// What a look at an engine's storage found, after what could be done about it was done.
@@ -122,6 +124,11 @@ pub enum Action {
         /// Its incarnation.
         incarnation: Incarnation,
         /// How it ended.
+        how: String,
+    },
+    /// Tell the system that the engine does not come up: it may still hold it for joined from an earlier start.
+    ReportAbsence {
+        /// Why.
         how: String,
     },
     /// Ask the restart policy; answer `RestartDue` when it allows.
@@ -188,8 +195,9 @@ impl Machine {
                 vec![]
             }
             (EngineState::Starting { .. }, Event::LaunchFailed(fault)) => {
+                let how = fault.description.clone();
                 self.state = EngineState::Failed { fault, status: None };
-                vec![Action::Abandon]
+                vec![Action::Abandon, Action::ReportAbsence { how }]
             }
             // It was to end before it was there.
             (EngineState::Stopping { pid: None, then }, Event::Launched { pid }) => {
@@ -279,8 +287,9 @@ impl Machine {
                 vec![]
             }
             Looked::Refused(fault) => {
+                let how = fault.description.clone();
                 self.state = EngineState::Refused(fault);
-                vec![]
+                vec![Action::ReportAbsence { how }]
             }
         }
     }
@@ -356,8 +365,9 @@ impl Machine {
             EngineState::Stopping { then, .. } => self.ended_as_asked(then, Some(status)),
             EngineState::Starting { .. } | EngineState::Joining { .. } => {
                 let fault = faults::ended_before_ready(self.index, &status);
+                let how = fault.description.clone();
                 self.state = EngineState::Failed { fault, status: Some(status) };
-                vec![Action::Abandon]
+                vec![Action::Abandon, Action::ReportAbsence { how }]
             }
             EngineState::SettingUp { rank, incarnation, .. } => {
                 let fault = faults::ended_before_ready(self.index, &status);

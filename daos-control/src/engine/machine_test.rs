@@ -240,3 +240,18 @@ fn an_end_between_join_and_service_is_reported_to_the_system() {
     let actions = refused.on(Event::Exited { pid: 41, status: ExitStatus::Signal(9) });
     assert!(!reported(&actions), "once is enough: {actions:?}");
 }
+
+#[test]
+fn what_does_not_come_up_is_told_to_the_system() {
+    let absent = |actions: &[Action]| {
+        actions.iter().any(|action| matches!(action, Action::ReportAbsence { .. }))
+    };
+    let mut refused = Machine::new(0);
+    refused.on(Event::StartRequested);
+    assert!(absent(&refused.on(Event::Looked(Looked::Refused(fault())))));
+
+    let mut unlaunched = Machine::new(0);
+    unlaunched.on(Event::StartRequested);
+    unlaunched.on(Event::Looked(Looked::Ready));
+    assert!(absent(&unlaunched.on(Event::LaunchFailed(fault()))));
+}

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use daos_membership::{ControlAddress, Incarnation, Rank};
+use daos_membership::{ControlAddress, Incarnation, Rank, System};
 use tracing::{info, warn};
 
 use super::launch::LaunchFacts;
@@ -39,6 +39,9 @@ impl EngineDeeds for Deeds {
             BroughtUp::Ready => {}
             BroughtUp::Waiting(why) => return Looked::NeedsFormat(why.to_string()),
             BroughtUp::Refused(fault) => return Looked::Refused(fault),
+        }
+        if let Err(fault) = self.of_this_system(index) {
+            return Looked::Refused(fault);
         }
         match self.storage_is_ready(index).await {
             Ok(()) => Looked::Ready,
@@ -87,6 +90,27 @@ impl EngineDeeds for Deeds {
         self.superblock(index).ok()?.joined_rank().and_then(Rank::new)
     }
 
+    async fn report_absence(&self, index: u32, how: String) {
+        // Engines look at their storage side by side: the one with the system database may be later.
+        let mut state = self.management.watch();
+        let opened = state.wait_for(|state| !matches!(state, ManagementState::Uninitialized)).await;
+        let Ok(ManagementState::Running(membership)) = opened.map(|state| state.clone()) else {
+            return;
+        };
+        let Ok(superblock) = self.superblock(index) else { return };
+        let Some(rank) = superblock.joined_rank().and_then(Rank::new) else { return };
+        // A copied superblock must not speak for another engine's member.
+        let is_own = |system: &System| {
+            system.member(rank).is_some_and(|member| member.uuid == superblock.uuid)
+        };
+        if !membership.view().read(is_own) {
+            return;
+        }
+        if let Err(refused) = membership.engine_died(rank, None, how).await {
+            warn!("engine {index} (rank {rank}) is absent, which was not recorded: {refused}");
+        }
+    }
+
     async fn report_death(&self, index: u32, rank: Rank, incarnation: Incarnation, how: String) {
         // Another host's management service hears of it from this host's forwarded events.
         let ManagementState::Running(membership) = self.management.state() else { return };
@@ -98,6 +122,23 @@ impl EngineDeeds for Deeds {
 }
 
 impl Deeds {
+    /// Storage of a system of another name is nobody's to start here.
+    fn of_this_system(&self, index: u32) -> Result<(), Fault> {
+        let superblock = self.superblock(index)?;
+        if superblock.system == self.config.name {
+            return Ok(());
+        }
+        Err(Fault::new(
+            "server",
+            code::SERVER_WRONG_SYSTEM,
+            format!(
+                "the storage of engine {index} belongs to system '{}', the configuration names '{}'",
+                superblock.system, self.config.name
+            ),
+            "correct name in the configuration, or give the engine other storage",
+        ))
+    }
+
     /// Engine 0's storage holds the system database of a replica: with the one comes the other (contract 6.1).
     async fn storage_is_ready(&self, index: u32) -> Result<(), Fault> {
         let Some(own) = self.management.replicas().own_address() else { return Ok(()) };

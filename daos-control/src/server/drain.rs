@@ -1,6 +1,6 @@
 //! The end of a server, in one fixed order and within bounds (R16, W42).
 //!
-//! 1 nothing new comes in; 2 what runs, a format or a system operation, ends; 3 engines end, by grace, then by force; 4 their news is delivered;
+//! 1 nothing new comes in and engines end, by grace, then by force; 2 what runs, a format or a system operation, ends; 3 news is delivered;
 //! 5 the system database is closed; 6 sockets and locks go.
 
 use std::future::Future;
@@ -36,23 +36,23 @@ impl Server {
             claims,
             ..
         } = self;
-        listening.stop(LAST_ANSWERS).await;
-        if timeout(LAST_FORMAT, format.drain()).await.is_err() {
-            warn!("a storage format does not end; its journal mark tells the next start");
-        }
-        if timeout(LAST_OPERATIONS, operations.drain()).await.is_err() {
-            warn!("a system operation does not end and is dropped");
-        }
-        {
-            let gracefully = engines.shut_down(false);
+        // Together: a request that waits for an engine to start ends with that engine, not with its own patience.
+        let ending = async {
             let killing = async {
                 hurry.await;
                 engines.shut_down(true).await;
             };
             tokio::select! {
-                () = gracefully => {}
+                () = engines.shut_down(false) => {}
                 () = killing => {}
             }
+        };
+        tokio::join!(listening.stop(LAST_ANSWERS), ending);
+        if timeout(LAST_FORMAT, format.drain()).await.is_err() {
+            warn!("a storage format does not end; its journal mark tells the next start");
+        }
+        if timeout(LAST_OPERATIONS, operations.drain()).await.is_err() {
+            warn!("a system operation does not end and is dropped");
         }
         supervisor.shutdown(StopHow::Kill).await;
         end.cancel();

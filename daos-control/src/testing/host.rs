@@ -273,11 +273,13 @@ impl HostRig {
         })
     }
 
-    /// Asks `dmg system query` until this many ranks are joined.
+    /// Waits until this many engines run under the present server and a query shows as many joined ranks. The query
+    /// alone says nothing after a restart: the members of a system that was down are still joined.
     ///
     /// # Errors
     /// When that does not happen in time.
     pub async fn wait_for_joined(&self, wanted: usize) -> io::Result<()> {
+        self.wait_for_log("is running", wanted).await?;
         self.wait_until(&format!("{wanted} joined ranks"), || async {
             let ran = self.dmg(&["--json", "system", "query"]).await?;
             Ok(ran.stdout.matches("\"joined\"").count() == wanted)

@@ -89,6 +89,8 @@ impl EngineDeeds for Deeds {
         *self.rank.lock().unwrap()
     }
 
+    async fn report_absence(&self, _index: u32, _how: String) {}
+
     async fn report_death(&self, _: u32, _: Rank, _: Incarnation, _: String) {}
 }
 

@@ -247,7 +247,7 @@ macro_rules! crash_test {
 
 crash_test!(first_format_of_a_directory, Directory, again: false, metadata: false, reboot: false);
 crash_test!(reformat_of_a_directory, Directory, again: true, metadata: false, reboot: false);
-crash_test!(reformat_of_a_directory_with_metadata, Directory, again: false, metadata: true, reboot: true);
+crash_test!(first_format_of_a_directory_with_metadata, Directory, again: false, metadata: true, reboot: true);
 crash_test!(first_format_of_a_tmpfs, Tmpfs, again: false, metadata: false, reboot: false);
 crash_test!(first_format_of_a_tmpfs_and_reboot, Tmpfs, again: false, metadata: false, reboot: true);
 crash_test!(reformat_of_a_tmpfs, Tmpfs, again: true, metadata: false, reboot: false);

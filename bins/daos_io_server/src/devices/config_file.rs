@@ -57,6 +57,25 @@ struct MallocCreate {
     block_size: u64,
 }
 
+/// Role bit of a device that keeps an engine's metadata (contract 5.3).
+const META: u32 = 2;
+
+/// The devices that keep the engine's metadata: only the JSON form knows roles, as the last number of a name.
+pub fn metadata_devices(text: &str) -> anyhow::Result<Vec<PathBuf>> {
+    if !text.trim_start().starts_with('{') {
+        return Ok(Vec::new());
+    }
+    let keeps_metadata = |name: &str| {
+        let roles = name.rsplit('_').next().and_then(|number| number.parse::<u32>().ok());
+        roles.is_some_and(|roles| roles & META != 0)
+    };
+    let metadata = parse_json(text)?.into_iter().filter_map(|bdev| match bdev {
+        Bdev::Aio { name, path } if keeps_metadata(&name) => Some(path),
+        _ => None,
+    });
+    Ok(metadata.collect())
+}
+
 /// The devices in the order of the file.
 pub fn parse(text: &str) -> anyhow::Result<Vec<Bdev>> {
     if text.trim_start().starts_with('{') { parse_json(text) } else { parse_ini(text) }
@@ -128,6 +147,22 @@ mod tests {
 
     fn aio(name: &str, path: &str) -> Bdev {
         Bdev::Aio { name: name.into(), path: path.into() }
+    }
+
+    #[test]
+    fn metadata_is_where_the_role_says_so() {
+        let text = |name: &str| {
+            format!(
+                r#"{{"subsystems": [{{"subsystem": "bdev", "config": [{{"params": {{"block_size": 4096,
+                "name": "{name}", "filename": "/mnt/f0"}}, "method": "bdev_aio_create"}}]}}]}}"#
+            )
+        };
+        for (name, kept) in
+            [("AIO_h_0_1_7", 1), ("AIO_h_2_1_2", 1), ("AIO_h_2_2_1", 0), ("AIO_h_2_1_0", 0)]
+        {
+            assert_eq!(metadata_devices(&text(name)).unwrap().len(), kept, "{name}");
+        }
+        assert!(metadata_devices("[AIO]\n    AIO /mnt/f0 AIO_h_2 4096\n").unwrap().is_empty());
     }
 
     #[test]

@@ -30,6 +30,17 @@ pub struct Device {
     _claim: Option<File>,
 }
 
+/// The engine whose metadata the devices keep, if any does: RAM that is lost in a reboot does not take it along
+/// (contract 5.4). Devices that cannot be read are left to [`open_all`] to complain of.
+pub fn recorded_engine(config: &Path) -> Option<Uuid> {
+    let text = std::fs::read_to_string(config).ok()?;
+    config_file::metadata_devices(&text).ok()?.iter().find_map(|path| {
+        let mut found = [0; MARK_BYTES];
+        File::open(path).and_then(|file| file.read_exact_at(&mut found, 0)).ok()?;
+        Mark::read(&found).ok().map(|mark| mark.engine)
+    })
+}
+
 /// Opens every device of the configuration file for that engine.
 pub fn open_all(config: &Path, engine: Uuid) -> anyhow::Result<Vec<Device>> {
     let text = std::fs::read_to_string(config)
