@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::start::StartOptions;
+use super::options::StartOptions;
 use crate::config::{DataPlane, EngineConfig, HostMemory, ServerConfig, sizing};
 use crate::engine_command::{
     EnvironmentInput, Launch, Placement, argv, binary_name, environment, placement,

@@ -1,19 +1,24 @@
 //! Assembly of a storage node: what is made first, what ends last.
 //!
-//! `parts` chooses the bodies behind the traits, `start` puts everything together in named steps, `deeds` is what engine
-//! tasks ask of the rest, `events` carries news between rooms, `upcalls` answers engines, `claims` keeps two servers
-//! apart, `drain` ends it all in order. Called by `daos_server` and by whoever embeds a node.
+//! `place` reads off the configuration who this host is, `parts` chooses the bodies behind the traits, `start` puts
+//! everything together in named steps, `deeds` is what engine tasks ask of the rest, `events` carries news between rooms,
+//! `background` runs beside requests, `upcalls` answers engines, `claims` keeps two servers apart, `drain` ends it all in
+//! order. Called by `daos_server` and by whoever embeds a node.
 
+mod background;
 mod claims;
 mod deeds;
 mod drain;
 mod events;
 mod launch;
+mod options;
 mod parts;
+mod place;
 mod start;
 mod storage_use;
 mod upcalls;
 
 pub use claims::Claims;
+pub use options::StartOptions;
 pub use parts::{Parts, providers_of_this_host};
-pub use start::{Server, StartOptions};
+pub use start::Server;

@@ -1,0 +1,80 @@
+//! What goes on beside requests: pushing the group map while this host leads, and the first start of the engines.
+//! One task each, ended by `drain`.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::engine::{EngineState, Engines};
+use crate::fault::Fault;
+use crate::format::{FormatRequest, FormatService};
+use crate::management::{Management, ManagementState, push_group_map};
+use crate::supervisor::Supervisor;
+
+/// Pushes the group map whenever this host's replica serves, until the end.
+pub async fn push_while_leading(
+    management: Management,
+    engines: Engines,
+    supervisor: Arc<dyn Supervisor>,
+    end: CancellationToken,
+) {
+    let mut states = management.watch();
+    loop {
+        let state = states.borrow_and_update().clone();
+        if let ManagementState::Running(membership) = state {
+            push_group_map(
+                membership.group_map(),
+                engines.clone(),
+                Arc::clone(&supervisor),
+                end.clone(),
+            )
+            .await;
+        }
+        tokio::select! {
+            () = end.cancelled() => return,
+            changed = states.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// Starts every engine, formats what is blank when asked to, and says when nothing at all can run (row D5).
+pub async fn first_start(
+    engines: Engines,
+    format: FormatService,
+    auto_format: bool,
+    tell: watch::Sender<Option<Fault>>,
+    end: CancellationToken,
+) {
+    let started = async {
+        let states = engines.start_all().await;
+        let waiting =
+            states.iter().any(|seen| matches!(seen.state, EngineState::WaitingForFormat(_)));
+        if auto_format && waiting {
+            info!("formatting blank storage, as --auto-format asks");
+            if let Err(refused) = format.apply(FormatRequest::default(), None).await {
+                error!("the storage was not formatted: {refused}");
+            }
+        }
+        states
+    };
+    tokio::select! {
+        () = end.cancelled() => {}
+        states = started => {
+            let refused = states.iter().filter_map(|seen| match &seen.state {
+                EngineState::Refused(fault) => Some(fault.clone()),
+                _ => None,
+            });
+            let refused: Vec<_> = refused.collect();
+            match refused.into_iter().next() {
+                Some(first) if states.iter().all(|seen| matches!(seen.state, EngineState::Refused(_))) => {
+                    tell.send_replace(Some(first));
+                }
+                _ => {}
+            }
+            // The receiver lives as long as the server; nothing more will be told.
+            end.cancelled().await;
+        }
+    }
+}

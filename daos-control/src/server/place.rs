@@ -1,0 +1,107 @@
+//! This host's place in the system, read off its configuration: what it may run, claims, announces and asks.
+//! Each function is one of the first steps of `start`.
+
+use std::time::Duration;
+
+use super::claims::Claims;
+use super::options::StartOptions;
+use crate::client::{Client, ClientConfig, HostAddr, HostSet, Transport};
+use crate::config::{ServerConfig, fault_path};
+use crate::fault::{Fault, code};
+use crate::join::Host;
+use crate::management::Replicas;
+use crate::start_table::ReplicaRoles;
+use crate::supervisor::RestartPolicy;
+use crate::wire::Component;
+
+/// How long a fault domain script may take.
+const FAULT_DOMAIN: Duration = Duration::from_secs(30);
+
+/// Said plainly rather than half done.
+pub fn only_what_this_version_can(config: &ServerConfig) -> Result<(), Fault> {
+    if !config.transport.allow_insecure {
+        return Err(Fault::new(
+            "server",
+            code::SERVER_CERTIFICATES_UNSUPPORTED,
+            "this version cannot use certificates yet",
+            "set transport_config.allow_insecure to true, or start with -i, on a network you trust",
+        ));
+    }
+    if config.replicas.len() > 1 {
+        return Err(Fault::new(
+            "server",
+            code::SERVER_REPLICAS_UNSUPPORTED,
+            format!(
+                "{} management service replicas are configured; this version runs one",
+                config.replicas.len()
+            ),
+            "name one host in mgmt_svc_replicas (access_points)",
+        ));
+    }
+    Ok(())
+}
+
+pub fn claim(config: &ServerConfig) -> Result<Claims, Fault> {
+    let mounts = config.engines.iter().map(|engine| engine.scm.mount());
+    let directories = [config.socket_dir.as_path(), config.state_dir.as_path()];
+    let directories = directories.into_iter().filter(|_| !config.engines.is_empty());
+    Claims::take(directories.chain(mounts))
+}
+
+/// This host, as it shows itself to the management service.
+pub async fn host(
+    config: &ServerConfig,
+    replicas: &Replicas,
+    options: &StartOptions,
+) -> Result<Host, Fault> {
+    let name = host_name();
+    let short = name.split('.').next().unwrap_or(&name);
+    let directory = &options.config_directory;
+    let found = fault_path(&config.fault_domain, short, directory, FAULT_DOMAIN).await;
+    Ok(Host {
+        address: replicas.announced(config.port, options.control_address),
+        fault_domain: found.map_err(|error| Fault::from(&error))?,
+        bootstrap: replicas.is_bootstrap(),
+    })
+}
+
+pub fn roles(replicas: &Replicas) -> ReplicaRoles {
+    ReplicaRoles { create: replicas.own.is_some(), bootstrap: replicas.is_bootstrap() }
+}
+
+pub fn restart(config: &ServerConfig) -> RestartPolicy {
+    if !config.engine_restart.enabled {
+        return RestartPolicy::disabled();
+    }
+    RestartPolicy::spaced_by(Duration::from_secs(config.engine_restart.min_delay_s.into()))
+}
+
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// A client of the replicas, in the name of a server.
+pub fn peers(config: &ServerConfig, replicas: &Replicas) -> Result<Client, Fault> {
+    let mut hosts = HostSet::default();
+    for address in &replicas.addresses {
+        let host = HostAddr::parse(&address.to_string()).map_err(|error| unusable(&error))?;
+        hosts.insert(host);
+    }
+    let settings = ClientConfig {
+        system_name: config.name.clone(),
+        port: config.port,
+        hosts,
+        transport: Transport::Insecure,
+        ..ClientConfig::default()
+    };
+    Client::for_component(&settings, Component::Server).map_err(|error| unusable(&error))
+}
+
+fn unusable(error: &dyn std::error::Error) -> Fault {
+    Fault::new(
+        "serverconfig",
+        code::SERVER_CONFIG_BAD_MGMT_SVC_REPLICAS,
+        format!("the management service replicas cannot be asked: {error}"),
+        "correct mgmt_svc_replicas (access_points)",
+    )
+}
