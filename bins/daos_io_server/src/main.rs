@@ -15,6 +15,8 @@ mod logging;
 mod service;
 mod storage;
 mod sys;
+#[cfg(test)]
+mod turn;
 
 use std::process::ExitCode;
 

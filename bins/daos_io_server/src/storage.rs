@@ -99,6 +99,7 @@ mod tests {
 
     #[test]
     fn comes_up_as_the_same_engine_with_a_newer_incarnation() {
+        let _turn = crate::turn::take();
         let mount = tempfile::tempdir().unwrap();
         let first = open(mount.path(), 2).unwrap().identity;
         let again = open(mount.path(), 3).unwrap().identity;
@@ -110,6 +111,7 @@ mod tests {
 
     #[test]
     fn a_second_engine_is_kept_out() {
+        let _turn = crate::turn::take();
         let mount = tempfile::tempdir().unwrap();
         let _first = open(mount.path(), 1).unwrap();
         let error = open(mount.path(), 1).unwrap_err().to_string();
@@ -118,6 +120,7 @@ mod tests {
 
     #[test]
     fn damage_is_refused_and_left_as_it_is() {
+        let _turn = crate::turn::take();
         let mount = tempfile::tempdir().unwrap();
         drop(open(mount.path(), 1).unwrap());
         let identity = mount.path().join(DIRECTORY).join("identity.json");
@@ -133,6 +136,7 @@ mod tests {
 
     #[test]
     fn a_missing_mount_is_named() {
+        let _turn = crate::turn::take();
         let mount = tempfile::tempdir().unwrap();
         let missing = mount.path().join("missing");
         assert!(open(&missing, 1).unwrap_err().to_string().contains("missing"));

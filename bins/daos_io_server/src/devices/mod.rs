@@ -125,11 +125,12 @@ mod tests {
 
     struct Bed {
         root: tempfile::TempDir,
+        _turn: std::sync::MutexGuard<'static, ()>,
     }
 
     impl Bed {
         fn new() -> Self {
-            let bed = Self { root: tempfile::tempdir().unwrap() };
+            let bed = Self { root: tempfile::tempdir().unwrap(), _turn: crate::turn::take() };
             let path = bed.file();
             fs::write(&path, vec![0; 4 * MARK_BYTES]).unwrap();
             let aio = format!("[AIO]\n    AIO {} AIO_h_0 4096\n", path.display());
