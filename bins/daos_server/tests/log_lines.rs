@@ -36,16 +36,22 @@ fn position(lines: &[String], words: &str) -> usize {
 
 #[tokio::test]
 async fn r9_r10_r11_the_start_tells_its_configuration() -> Result<()> {
-    let host = host_with("control_log_mask: DEBUG\n")?;
+    let mut host = host_with("control_log_mask: DEBUG\n")?;
     let config = host.file("daos_server.yml").display().to_string();
     let saved = host.file(".daos_server.active.yml").display().to_string();
-    let lines = started(host, &[]).await?;
+    host.start_server(&[])?;
+    host.wait_for_log(WAITING, 1).await?;
+    // It is saved beside the start, which does not wait for the disk.
+    host.wait_for_log("Active config saved", 1).await?;
+    let (status, lines) = host.stop_server().await?;
+    assert!(status.success(), "{status}: {lines:#?}");
+    host.clear().await?;
     let read = position(&lines, &format!("DAOS config read from {config}"));
     let level = position(&lines, "Switching control log level to DEBUG");
     let active = position(&lines, &format!("Active config saved to {saved} (read-only)"));
     let listening = position(&lines, "listening on 0.0.0.0:");
     let waiting = position(&lines, WAITING);
-    assert!(read < level && level < active && active < listening && listening < waiting);
+    assert!(read < level && level < active && level < listening && listening < waiting);
     for index in [read, level, active] {
         assert!(lines[index].contains(" DEBUG "), "{}", lines[index]);
     }
