@@ -11,7 +11,7 @@ use super::error::ClientError;
 use super::fanout::{HostResults, fan_out};
 use super::host_list::HostSet;
 use super::management::{self, Versioned};
-use super::retry::{Policy, Retry};
+use super::retry::{Policy, Reaction, Retry};
 use crate::wire::{CallError, Component, address_system};
 
 /// Time for one request to all hosts (contract 1.9).
@@ -27,6 +27,8 @@ pub struct Client {
     named: bool,
     port: u16,
     timeout: Option<Duration>,
+    /// Failed requests to the management service are not tried again.
+    once: bool,
 }
 
 impl Client {
@@ -57,6 +59,7 @@ impl Client {
             named: false,
             port: config.port,
             timeout: None,
+            once: false,
         })
     }
 
@@ -72,6 +75,14 @@ impl Client {
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// The same client, which asks the management service once and gives the caller whatever comes of it, also a hint at another
+    /// leader: for callers who try again by rules of their own.
+    #[must_use]
+    pub fn asking_once(mut self) -> Self {
+        self.once = true;
         self
     }
 
@@ -116,6 +127,8 @@ impl Client {
         F: Fn(Connection) -> Fut,
         Fut: Future<Output = Result<Versioned<T>, CallError>>,
     {
+        let policy =
+            if self.once { Policy { reaction: |_| Reaction::Fail, ..policy } } else { policy };
         let hosts = self.hosts.iter().cloned().collect();
         let start = if self.named { hosts } else { management::first_hosts(hosts) };
         let retry = Retry::new(start, self.port, policy);
@@ -157,6 +170,35 @@ mod tests {
             client(&format!("127.0.0.2:{port}")).system_query(&SystemQuery::default()).await;
         assert_eq!(error.unwrap_err().code(), 510);
         assert!(asked.elapsed() < Duration::from_secs(5));
+    }
+
+    /// A join waits for a service that is not there (contract 1.9), unless its caller asks once.
+    #[cfg(feature = "server")]
+    #[tokio::test]
+    async fn a_client_that_asks_once_tells_at_once() {
+        let ask = crate::join::JoinAsk {
+            uuid: uuid::Uuid::from_u128(1),
+            rank: None,
+            index: 0,
+            address: "127.0.0.5:9".parse().unwrap(),
+            ready: crate::supervisor::EngineReady {
+                uri: "ofi+tcp://127.0.0.5:1".to_owned(),
+                contexts: 1,
+                targets: 1,
+                incarnation: daos_membership::Incarnation(1),
+                secondary_uris: Vec::new(),
+                secondary_contexts: Vec::new(),
+                check_mode: false,
+            },
+            fault_domain: "/a".to_owned(),
+            replace: false,
+        };
+        let client = client("127.0.0.4:9");
+        let waited = client.join(&ask, Duration::from_secs(1)).await.unwrap_err();
+        assert_eq!(waited.code(), 510, "{waited}");
+        let client = client.with_timeout(Duration::from_secs(60)).asking_once();
+        let told = client.join(&ask, Duration::from_secs(1)).await.unwrap_err();
+        assert_eq!(told.code(), 506, "{told}");
     }
 
     /// R103: without insecure mode nothing is tried without certificates.
