@@ -126,7 +126,7 @@ impl Cluster {
         let store = RedbStore::create(dir.path(), &identity).unwrap();
         let own = "10.0.0.1:10001".parse().unwrap();
         let replica = Local::start(Box::new(store), own, LocalOptions::default()).await.unwrap();
-        let options = MembershipOptions { fabric_providers: vec!["ofi+tcp".into()] };
+        let options = MembershipOptions::new(vec!["ofi+tcp".into()]);
         let service = Membership::start(Arc::new(replica), Arc::new(SystemClock), options);
         let membership = service.handle();
         for (number, host) in [(0, 1), (1, 1), (2, 2)] {

@@ -12,8 +12,9 @@ use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::error::ChangeRefused;
+use crate::event::EventNote;
 use crate::member::Member;
-use crate::rank::{Rank, RankSet};
+use crate::rank::{Incarnation, Rank, RankSet};
 use crate::state::MemberState;
 
 /// One log entry: everything in it becomes durable together. A batch of joins is one command.
@@ -24,6 +25,9 @@ pub struct Command {
     version: u16,
     /// When the leader decided it; recorded in members, orders nothing.
     pub at: Timestamp,
+    /// On whose behalf, for the event log; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
     /// What happens, in this order. Each change is applied whole or refused.
     pub changes: Vec<Change>,
 }
@@ -102,6 +106,35 @@ pub enum Change {
         /// Whether it is on.
         enabled: bool,
     },
+    /// Something for the event log that changes nothing else.
+    RecordEvent {
+        /// What happened.
+        event: EventNote,
+    },
+    /// Members were found dead, but too many at once: their exclusion waits ([`crate::decide::damping`]).
+    HoldDeaths {
+        /// The members.
+        deaths: Vec<DeathReport>,
+        /// Why they wait, for the event log.
+        reason: String,
+    },
+    /// These members are not dead after all.
+    DropDeaths {
+        /// The members.
+        ranks: RankSet,
+        /// How that is known.
+        reason: String,
+    },
+}
+
+/// News that an engine is dead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeathReport {
+    /// The member.
+    pub rank: Rank,
+    /// Which start of it; `None` when that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incarnation: Option<Incarnation>,
 }
 
 /// A member's new state.
@@ -169,7 +202,13 @@ impl Command {
     /// A command of these changes.
     #[must_use]
     pub fn new(at: Timestamp, changes: Vec<Change>) -> Self {
-        Self { version: Self::VERSION, at, changes }
+        Self { version: Self::VERSION, at, by: String::new(), changes }
+    }
+
+    /// The same, on somebody's behalf.
+    #[must_use]
+    pub fn by(self, by: impl Into<String>) -> Self {
+        Self { by: by.into(), ..self }
     }
 
     /// Its bytes in the log.
@@ -199,6 +238,8 @@ mod tests {
         r#"{"v":1,"at":7,"changes":[{"admit_member":{"member":{"rank":0,"incarnation":5,"uuid":"6ba7b810-9dad-11d1-80b4-00c04fd430c8","addr":"10.0.0.1:10001","fabric_uri":"ofi+tcp://10.0.0.1:31416","secondary_fabric_uris":[],"fabric_contexts":3,"secondary_fabric_contexts":[],"state":"joined","info":"","fault_domain":"/host1","last_update":7}}}]}"#,
         r#"{"v":1,"at":7,"changes":[{"update_states":{"updates":[{"rank":1,"state":"errored","info":"killed"}]}}]}"#,
         r#"{"v":1,"at":7,"changes":[{"release_fabric_uri":{"rank":1,"state":"unresponsive","info":"gone"}},{"remove_member":{"rank":1,"uuid":"6ba7b810-9dad-11d1-80b4-00c04fd430c8"}}]}"#,
+        r#"{"v":1,"at":7,"by":"b","changes":[{"record_event":{"event":{"kind":"leader"}}},{"record_event":{"event":{"kind":"engine","ranks":"1-2","host":"10.0.0.1:10001","why":"w"}}}]}"#,
+        r#"{"v":1,"at":7,"changes":[{"hold_deaths":{"deaths":[{"rank":1,"incarnation":5},{"rank":2}],"reason":"r"}},{"drop_deaths":{"ranks":"1","reason":"r"}}]}"#,
         r#"{"v":1,"at":7,"changes":[{"set_attributes":{"values":{"a":"b"}}},{"set_properties":{"values":{"self_heal":"none"}}},{"set_fabric_providers":{"providers":["ofi+tcp"]}},{"pause_group_update":{"paused":true}},{"set_domain_labels":{"labels":["rack","host"]}},{"set_checker_enabled":{"enabled":false}}]}"#,
     ];
 

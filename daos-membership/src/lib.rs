@@ -20,7 +20,7 @@
 //! let store = RedbStore::create(dir.path(), &system)?;
 //! let replica =
 //!     Local::start(Box::new(store), "10.0.0.1:10001".parse()?, LocalOptions::default()).await?;
-//! let options = MembershipOptions { fabric_providers: vec!["ofi+tcp".into()] };
+//! let options = MembershipOptions::new(vec!["ofi+tcp".into()]);
 //! let service = Membership::start(Arc::new(replica), Arc::new(SystemClock), options);
 //!
 //! let reply = service
@@ -54,8 +54,11 @@ mod command;
 pub mod conformance;
 pub mod decide;
 mod error;
+mod event;
 mod fault_domain;
 mod group_map;
+#[cfg(feature = "testing")]
+pub mod invariants;
 mod member;
 mod rank;
 mod replicate;
@@ -66,7 +69,8 @@ mod system;
 
 pub use address::{ControlAddress, DEFAULT_CONTROL_PORT};
 pub use clock::{Clock, SystemClock, Timestamp};
-pub use command::{Applied, Change, Command, DecodeError, StateUpdate};
+pub use command::{Applied, Change, Command, DeathReport, DecodeError, StateUpdate};
+pub use decide::damping::Damping;
 pub use decide::exclude::{ExcludeAction, ExcludeResult};
 pub use decide::join::{JoinOutcome, JoinPurpose, JoinRequest};
 pub use decide::liveness::Liveness;
@@ -77,6 +81,7 @@ pub use error::{
     MembershipError, PropertyError, ProviderChangeRefused, RankSyntaxError, SelectionError,
     UnknownState, code,
 };
+pub use event::{Event, EventKind, EventNote, LONGEST_REASON};
 pub use fault_domain::{FaultDomain, FaultDomainLevel, FaultDomainTree, MAX_LEVELS};
 pub use group_map::{GroupMap, GroupMapEngine};
 pub use member::Member;
@@ -95,4 +100,7 @@ pub use store::{
 };
 #[cfg(feature = "testing")]
 pub use store::{MemDisk, MemStore};
-pub use system::{ManagementState, SnapshotError, System, SystemIdentity, SystemSnapshot};
+pub use system::{
+    Deaths, EVENT_BYTES_KEPT, EVENTS_KEPT, EventPage, HeldDeath, ManagementState, SnapshotError,
+    System, SystemIdentity, SystemSnapshot,
+};

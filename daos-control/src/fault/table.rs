@@ -332,4 +332,5 @@ faults! {
     1364 MEMORY_UNREADABLE "storage" "the kernel's description of memory cannot be read"
     1365 SYSTEM_NO_POOLS "system" "the operation works on pools and the system has none"
     1366 REQUEST_MALFORMED "server" "a request has a field that cannot be used"
+    1415 LAST_USABLE_ENGINE "system" "an exclusion would leave the hosts of the management service without a usable engine"
 }

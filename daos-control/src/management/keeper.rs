@@ -150,7 +150,7 @@ async fn start(opening: &Opening) -> Result<Running, StoreError> {
         })
     })?;
     let local = Local::start(Box::new(store), opening.own_address, LocalOptions::default()).await?;
-    let options = MembershipOptions { fabric_providers: opening.fabric_providers.clone() };
+    let options = MembershipOptions::new(opening.fabric_providers.clone());
     let membership = Membership::start(Arc::new(local), Arc::new(SystemClock), options);
     Ok(Running { membership, opening: opening.clone(), system })
 }

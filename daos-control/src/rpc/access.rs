@@ -82,6 +82,10 @@ const TABLE: &[(&str, &[Component])] = &[
     ("/daosx.v1.Storage/PlanFormat", ADMIN),
     ("/daosx.v1.Storage/ApplyFormat", ADMIN),
     ("/daosx.v1.Host/State", ADMIN_SERVER),
+    ("/daosx.v1.Members/Events", ADMIN_SERVER),
+    ("/daosx.v1.Members/Follow", ADMIN_SERVER),
+    ("/daosx.v1.Members/Exclude", ADMIN),
+    ("/daosx.v1.Members/Rejoin", SERVER),
 ];
 
 /// Whether `component` may call the method at `path`.

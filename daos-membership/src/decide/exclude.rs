@@ -1,5 +1,6 @@
 //! Exclusion by an administrator, its clearing, and removal of members (contract 6.9).
 
+use crate::address::ControlAddress;
 use crate::command::{Change, StateUpdate};
 use crate::decide::resolve::{self, Selection};
 use crate::error::{MembershipError, SelectionError};
@@ -76,6 +77,28 @@ pub fn exclude(
     }
     let change = (!updates.is_empty()).then_some(Change::UpdateStates { updates });
     Ok(ExcludePlan { change, results })
+}
+
+/// Makes sure that an exclusion leaves a usable engine on a host with a replica of the management service: the leader
+/// tells engines about each other through an engine of its own host, and a leader without one gives way to others.
+///
+/// # Errors
+/// Fault 1415 when the last of them would go. Where there is none anyway, nothing is made worse.
+pub fn keeps_a_usable_engine(
+    system: &System,
+    plan: &ExcludePlan,
+    replicas: &[ControlAddress],
+) -> Result<(), SelectionError> {
+    let there = replicas.iter().flat_map(|replica| system.members_at(*replica));
+    let usable: RankSet =
+        there.filter(|member| member.is_available()).map(|member| member.rank).collect();
+    let out: RankSet =
+        plan.results.iter().filter(|each| each.changed).map(|each| each.rank).collect();
+    let left = usable.iter().any(|rank| !out.contains(rank));
+    match usable.is_empty() || left {
+        true => Ok(()),
+        false => Err(SelectionError::LastUsable { ranks: usable }),
+    }
 }
 
 /// Takes members out of the system for good. Their ranks are not given to other engines. Ranks that were removed

@@ -1,6 +1,8 @@
 //! What news of an engine's death change (contract 6.7).
 
-use crate::command::{Change, StateUpdate};
+use crate::clock::Timestamp;
+use crate::command::{Change, DeathReport, StateUpdate};
+use crate::decide::damping::{self, Damping};
 use crate::decide::properties;
 use crate::rank::{Incarnation, Rank};
 use crate::state::MemberState;
@@ -11,6 +13,10 @@ use crate::system::System;
 pub enum Liveness {
     /// The member changes its state.
     Changes(Change),
+    /// Too many died at once: the death is remembered and looked at again later.
+    Held(Change),
+    /// The death is remembered already.
+    AlreadyHeld,
     /// The member is excluded already.
     AlreadyExcluded,
     /// The news is about an earlier start of the engine than the one that joined.
@@ -24,18 +30,67 @@ pub enum Liveness {
     SelfHealOff,
     /// There is no such member.
     UnknownRank,
+    /// Nobody thought otherwise.
+    NothingNew,
 }
 
-/// Other engines found this one dead. `None` as incarnation means that it is not known which start is meant.
+impl Liveness {
+    /// What has to be applied.
+    #[must_use]
+    pub fn change(&self) -> Option<&Change> {
+        match self {
+            Self::Changes(change) | Self::Held(change) => Some(change),
+            _ => None,
+        }
+    }
+}
+
+/// Other engines found this one dead. `None` as incarnation means that it is not known which start is meant. Every
+/// survivor says so; all but the first change nothing.
 #[must_use]
-pub fn rank_dead(system: &System, rank: Rank, incarnation: Option<Incarnation>) -> Liveness {
+pub fn rank_dead(
+    system: &System,
+    rank: Rank,
+    incarnation: Option<Incarnation>,
+    at: Timestamp,
+    damping: &Damping,
+) -> Liveness {
     if !properties::self_heal(system).exclude {
         return Liveness::SelfHealOff;
     }
-    if system.member(rank).is_some_and(|member| member.state == MemberState::Excluded) {
+    let Some(member) = system.member(rank) else {
+        return Liveness::UnknownRank;
+    };
+    if member.state == MemberState::Excluded {
         return Liveness::AlreadyExcluded;
     }
-    moved(system, rank, incarnation, MemberState::Excluded, "")
+    let held = system.deaths().held().get(&rank);
+    if held.is_some_and(|held| incarnation <= held.incarnation) {
+        return Liveness::AlreadyHeld;
+    }
+    match moved(system, rank, incarnation, MemberState::Excluded, "") {
+        Liveness::Changes(exclude) => match damping::held_because(system, member, at, damping) {
+            Some(reason) => {
+                let deaths = vec![DeathReport { rank, incarnation }];
+                Liveness::Held(Change::HoldDeaths { deaths, reason })
+            }
+            None => Liveness::Changes(exclude),
+        },
+        other => other,
+    }
+}
+
+/// Other engines found this one alive again: a death that is held was none. One that is excluded has to join.
+#[must_use]
+pub fn rank_alive(system: &System, rank: Rank, incarnation: Option<Incarnation>) -> Liveness {
+    if system.member(rank).is_none() {
+        return Liveness::UnknownRank;
+    }
+    let alive = DeathReport { rank, incarnation };
+    match damping::drop_held(system, alive, "other engines found it alive again") {
+        Some(change) => Liveness::Changes(change),
+        None => Liveness::NothingNew,
+    }
 }
 
 /// The engine's own host saw its process end. `info` says how.

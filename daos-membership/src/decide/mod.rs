@@ -3,10 +3,12 @@
 //! Called by the service's writer, which proposes what they decide; also usable alone. No function here waits,
 //! writes or looks at a clock. Work does not grow with the number of members, except where all are asked for.
 
+pub mod damping;
 pub mod exclude;
 pub mod join;
 pub mod liveness;
 pub mod properties;
 pub mod providers;
+pub mod record;
 pub mod resolve;
 pub mod states;

@@ -40,3 +40,5 @@ pub const PROVIDER_CHANGE: i32 = 1307;
 pub const MEMBER_IN_USE: i32 = 1308;
 /// Whether a change happened is not known.
 pub const OUTCOME_UNKNOWN: i32 = 1309;
+/// An exclusion would leave the hosts of the management service without a usable engine.
+pub const LAST_USABLE_ENGINE: i32 = 1415;

@@ -25,6 +25,15 @@ pub enum SelectionError {
         /// Those ranks.
         ranks: RankSet,
     },
+    /// These are the last usable engines on the hosts of the management service.
+    #[error(
+        "ranks {ranks} are the last usable engines on the hosts of the management service; without one of them no \
+         engine hears of changes"
+    )]
+    LastUsable {
+        /// Those ranks.
+        ranks: RankSet,
+    },
     /// Nothing is left to work on.
     #[error("all chosen ranks ({ranks}) have been administratively excluded")]
     AllAdminExcluded {
@@ -49,6 +58,7 @@ impl SelectionError {
             Self::RanksAndHosts => code::BAD_SELECTION,
             Self::Unknown { .. } => code::UNKNOWN_MEMBERS,
             Self::AdminExcluded { .. } | Self::AllAdminExcluded { .. } => 622,
+            Self::LastUsable { .. } => code::LAST_USABLE_ENGINE,
         }
     }
 
@@ -60,6 +70,9 @@ impl SelectionError {
             Self::Unknown { .. } => "dmg system query lists the ranks and hosts there are",
             Self::AdminExcluded { .. } | Self::AllAdminExcluded { .. } => {
                 "clear the exclusion (dmg system clear-exclude) or leave these ranks out"
+            }
+            Self::LastUsable { .. } => {
+                "start another engine on one of those hosts first, or say --force-last-usable (dmg system exclude)"
             }
         }
     }

@@ -39,6 +39,10 @@ impl Node {
         Self { id, domains: BTreeMap::new(), ranks: BTreeMap::new() }
     }
 
+    fn rank_count(&self) -> usize {
+        self.ranks.len() + self.domains.values().map(Self::rank_count).sum::<usize>()
+    }
+
     fn highest_id(&self) -> u32 {
         let leaves = self.ranks.values().copied();
         let domains = self.domains.values().map(Self::highest_id);
@@ -80,6 +84,12 @@ impl FaultDomainTree {
         if freed == Some(self.max_id) {
             self.max_id = self.root.highest_id();
         }
+    }
+
+    /// How many ranks are in it.
+    #[must_use]
+    pub fn rank_count(&self) -> usize {
+        self.root.rank_count()
     }
 
     /// The form that engines read with a pool's creation: metadata bits, then breadth first

@@ -7,21 +7,23 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::JoinReply;
-use super::writer::{Decided, Request};
+use super::writer::{Decided, Moment, Request};
+use crate::address::ControlAddress;
 use crate::command::Change;
 use crate::decide::exclude::{self, ExcludeAction, ExcludeResult};
 use crate::decide::join::JoinRequest;
 use crate::decide::liveness::{self, Liveness};
 use crate::decide::resolve::{self, AdminExcludedRanks, QueryResult, Resolved, Selection};
 use crate::decide::states::{self, MemberResult, OnFailure, ReportOutcome};
-use crate::decide::{join, properties};
+use crate::decide::{join, properties, record};
 use crate::error::{JoinRefused, MembershipError};
+use crate::event::EventNote;
 use crate::group_map::GroupMap;
 use crate::member::Member;
 use crate::rank::{Incarnation, Rank, RankSet};
 use crate::replicate::{Replicate, RoleInfo, SystemView};
 use crate::state::StateMask;
-use crate::system::System;
+use crate::system::{EventPage, System};
 
 /// Access to the membership service. Reads answer at once from the state applied here, on any replica;
 /// changes go through the writer of the leader.
@@ -30,6 +32,7 @@ pub struct MembershipHandle {
     requests: mpsc::Sender<Request>,
     replicate: Arc<dyn Replicate>,
     group_map: watch::Receiver<GroupMap>,
+    by: Arc<str>,
 }
 
 impl MembershipHandle {
@@ -38,7 +41,14 @@ impl MembershipHandle {
         replicate: Arc<dyn Replicate>,
         group_map: watch::Receiver<GroupMap>,
     ) -> Self {
-        Self { requests, replicate, group_map }
+        Self { requests, replicate, group_map, by: "".into() }
+    }
+
+    /// A handle whose changes are recorded as somebody's, for instance `administrator at 10.0.0.9`. Joins are always
+    /// the engines' own.
+    #[must_use]
+    pub fn on_behalf_of(&self, who: impl Into<Arc<str>>) -> Self {
+        Self { by: who.into(), ..self.clone() }
     }
 
     /// Lets an engine join. Safe to repeat: an engine that has joined joins again as the member it is.
@@ -67,7 +77,7 @@ impl MembershipHandle {
         results: Vec<MemberResult>,
         on_failure: OnFailure,
     ) -> Result<Vec<(Rank, ReportOutcome)>, MembershipError> {
-        let decide = move |system: &System| {
+        let decide = move |system: &System, _: &Moment| {
             let plan = states::update(system, &results, on_failure)?;
             for (rank, outcome) in &plan.outcomes {
                 if *outcome != ReportOutcome::Recorded {
@@ -79,7 +89,8 @@ impl MembershipHandle {
         self.change(decide).await
     }
 
-    /// Records that other engines found a rank dead (contract 6.7).
+    /// Records that other engines found a rank dead (contract 6.7). Beyond the limit of
+    /// [`crate::decide::damping`] the member is not excluded yet.
     ///
     /// # Errors
     /// When the change cannot be committed; news that changes nothing is no error.
@@ -88,7 +99,35 @@ impl MembershipHandle {
         rank: Rank,
         incarnation: Option<Incarnation>,
     ) -> Result<Liveness, MembershipError> {
-        self.news(move |system| liveness::rank_dead(system, rank, incarnation)).await
+        let decide = move |system: &System, moment: &Moment| {
+            liveness::rank_dead(system, rank, incarnation, moment.at, &moment.damping)
+        };
+        self.news(decide).await
+    }
+
+    /// Records that other engines found a rank alive again: a death that is held was none.
+    ///
+    /// # Errors
+    /// When the change cannot be committed; news that changes nothing is no error.
+    pub async fn mark_rank_alive(
+        &self,
+        rank: Rank,
+        incarnation: Option<Incarnation>,
+    ) -> Result<Liveness, MembershipError> {
+        self.news(move |system, _| liveness::rank_alive(system, rank, incarnation)).await
+    }
+
+    /// Puts something into the event log. `false` when the same was recorded a short while ago.
+    ///
+    /// # Errors
+    /// When it cannot be committed.
+    pub async fn record_event(&self, note: EventNote) -> Result<bool, MembershipError> {
+        let decide = move |system: &System, moment: &Moment| {
+            let change = record::record(system, note, moment.at);
+            let recorded = change.is_some();
+            Ok((change.into_iter().collect(), recorded))
+        };
+        self.change(decide).await
     }
 
     /// Records that an engine's process ended (contract 6.7).
@@ -101,20 +140,46 @@ impl MembershipHandle {
         incarnation: Option<Incarnation>,
         info: String,
     ) -> Result<Liveness, MembershipError> {
-        self.news(move |system| liveness::engine_died(system, rank, incarnation, &info)).await
+        self.news(move |system, _| liveness::engine_died(system, rank, incarnation, &info)).await
     }
 
     /// Excludes members on behalf of an administrator, or clears that.
     ///
     /// # Errors
-    /// When a chosen rank or host does not exist.
+    /// When a chosen rank or host does not exist; fault 1415 when no usable engine would be left on any host with a
+    /// replica of the management service. Nothing is excluded then.
     pub async fn exclude(
         &self,
         selection: Selection,
         action: ExcludeAction,
     ) -> Result<Vec<ExcludeResult>, MembershipError> {
-        let decide = move |system: &System| {
+        let replicas = Some(self.leader_info().replicas);
+        self.exclude_where(selection, action, replicas).await
+    }
+
+    /// Excludes members even when no usable engine is left on any host with a replica of the management service.
+    /// Engines hear of no change then until one of those engines is back.
+    ///
+    /// # Errors
+    /// When a chosen rank or host does not exist.
+    pub async fn exclude_even_last(
+        &self,
+        selection: Selection,
+    ) -> Result<Vec<ExcludeResult>, MembershipError> {
+        self.exclude_where(selection, ExcludeAction::Exclude, None).await
+    }
+
+    async fn exclude_where(
+        &self,
+        selection: Selection,
+        action: ExcludeAction,
+        replicas: Option<Vec<ControlAddress>>,
+    ) -> Result<Vec<ExcludeResult>, MembershipError> {
+        let decide = move |system: &System, _: &Moment| {
             let plan = exclude::exclude(system, &selection, action)?;
+            if let Some(replicas) = replicas {
+                exclude::keeps_a_usable_engine(system, &plan, &replicas)?;
+            }
             Ok((plan.change.into_iter().collect(), plan.results))
         };
         self.change(decide).await
@@ -125,7 +190,7 @@ impl MembershipHandle {
     /// # Errors
     /// When a rank does not exist or is up; then none is removed.
     pub async fn remove(&self, ranks: RankSet) -> Result<(), MembershipError> {
-        self.change(move |system| Ok((exclude::remove(system, &ranks)?, ()))).await
+        self.change(move |system, _| Ok((exclude::remove(system, &ranks)?, ()))).await
     }
 
     /// Sets attributes; an empty value deletes one.
@@ -137,7 +202,7 @@ impl MembershipHandle {
         values: BTreeMap<String, String>,
     ) -> Result<(), MembershipError> {
         let change = properties::set_attributes(&values)?;
-        self.change(move |_| Ok((vec![change], ()))).await
+        self.change(move |_, _| Ok((vec![change], ()))).await
     }
 
     /// The named attributes, or all.
@@ -160,7 +225,7 @@ impl MembershipHandle {
         values: BTreeMap<String, String>,
     ) -> Result<(), MembershipError> {
         let change = properties::set_properties(&values)?;
-        self.change(move |_| Ok((vec![change], ()))).await
+        self.change(move |_, _| Ok((vec![change], ()))).await
     }
 
     /// The named system properties, or all, with defaults for those that were never set.
@@ -227,6 +292,18 @@ impl MembershipHandle {
         Ok(self.read(|system| resolve::existing(system, selection))?)
     }
 
+    /// The events after a number, at most `limit` of them; after 0 are all that are kept. On any replica.
+    #[must_use]
+    pub fn events(&self, after: u64, limit: usize) -> EventPage {
+        self.read(|system| system.events_after(after, limit))
+    }
+
+    /// Wakes after every change of the state applied here; carries its version. On any replica.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.replicate.view().changes()
+    }
+
     /// Version of the state applied here.
     #[must_use]
     pub fn data_version(&self) -> u64 {
@@ -272,15 +349,11 @@ impl MembershipHandle {
 
     async fn news(
         &self,
-        decide: impl FnOnce(&System) -> Liveness + Send + 'static,
+        decide: impl FnOnce(&System, &Moment) -> Liveness + Send + 'static,
     ) -> Result<Liveness, MembershipError> {
-        let decide = move |system: &System| {
-            let liveness = decide(system);
-            let change = match &liveness {
-                Liveness::Changes(change) => Some(change.clone()),
-                _ => None,
-            };
-            Ok((change.into_iter().collect(), liveness))
+        let decide = move |system: &System, moment: &Moment| {
+            let liveness = decide(system, moment);
+            Ok((liveness.change().cloned().into_iter().collect(), liveness))
         };
         self.change(decide).await
     }
@@ -288,23 +361,27 @@ impl MembershipHandle {
     /// Has the writer decide and commit something, and hands back what the decision says about it.
     async fn change<T: Send + 'static>(
         &self,
-        decide: impl FnOnce(&System) -> Result<(Vec<Change>, T), MembershipError> + Send + 'static,
+        decide: impl FnOnce(&System, &Moment) -> Result<(Vec<Change>, T), MembershipError>
+        + Send
+        + 'static,
     ) -> Result<T, MembershipError> {
         let (reply, answer) = oneshot::channel();
-        let decide = Box::new(move |system: &System| match decide(system) {
-            Ok((changes, value)) => {
-                let answer = |done: Result<(), MembershipError>| {
-                    let _ = reply.send(done.map(|()| value));
-                };
-                Decided { changes, answer: Box::new(answer) }
-            }
-            Err(error) => {
-                let answer = |_| {
-                    let _ = reply.send(Err(error));
-                };
-                Decided { changes: Vec::new(), answer: Box::new(answer) }
-            }
-        });
+        let by = Arc::clone(&self.by);
+        let decide =
+            Box::new(move |system: &System, moment: &Moment| match decide(system, moment) {
+                Ok((changes, value)) => {
+                    let answer = |done: Result<(), MembershipError>| {
+                        let _ = reply.send(done.map(|()| value));
+                    };
+                    Decided { changes, by, answer: Box::new(answer) }
+                }
+                Err(error) => {
+                    let answer = |_| {
+                        let _ = reply.send(Err(error));
+                    };
+                    Decided { changes: Vec::new(), by, answer: Box::new(answer) }
+                }
+            });
         self.ask(Request::Change { decide }, answer).await
     }
 

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 pub use self::handle::MembershipHandle;
 use crate::clock::Clock;
+use crate::decide::damping::Damping;
 use crate::decide::join::JoinOutcome;
 use crate::group_map::GroupMap;
 use crate::rank::Rank;
@@ -31,6 +32,16 @@ pub const BATCH_LENGTH: usize = 1024;
 pub struct MembershipOptions {
     /// Fabric providers that all engines use, the primary one first.
     pub fabric_providers: Vec<String>,
+    /// How many deaths are believed at once.
+    pub damping: Damping,
+}
+
+impl MembershipOptions {
+    /// Options with these fabric providers and the defaults of everything else.
+    #[must_use]
+    pub fn new(fabric_providers: Vec<String>) -> Self {
+        Self { fabric_providers, damping: Damping::default() }
+    }
 }
 
 /// Whether an engine is to come up normally or in checker mode.

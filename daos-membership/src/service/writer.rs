@@ -3,16 +3,21 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use super::{BATCH_LENGTH, JoinReply, JoinState, MembershipOptions};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::command::{Applied, Change, Command};
+use crate::decide::damping::{self, Damping};
 use crate::decide::join::{self, Acceptance, JoinRequest, Verdict};
 use crate::decide::providers;
 use crate::error::{ChangeRefused, MembershipError, ProviderChangeRefused};
+use crate::event::{EventKind, EventNote};
 use crate::group_map::GroupMap;
+use crate::rank::RankSet;
 use crate::replicate::{Replicate, ReplicateError, RoleInfo, SystemView};
 use crate::system::System;
 
@@ -28,14 +33,25 @@ pub(super) enum Request {
     /// Something else is to change. Committed by itself.
     Change {
         /// Decides on the state at the moment of its turn.
-        decide: Box<dyn FnOnce(&System) -> Decided + Send>,
+        decide: Box<dyn FnOnce(&System, &Moment) -> Decided + Send>,
     },
+}
+
+/// What a decision may know beside the state.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    /// The time the decision is recorded with.
+    pub(super) at: Timestamp,
+    /// How many deaths are believed at once.
+    pub(super) damping: Damping,
 }
 
 /// A decision, and whom to tell what became of it.
 pub(super) struct Decided {
     /// What has to be applied; nothing when the decision is that nothing changes.
     pub(super) changes: Vec<Change>,
+    /// On whose behalf.
+    pub(super) by: Arc<str>,
     /// Called once, with the outcome of the commit.
     pub(super) answer: Box<dyn FnOnce(Result<(), MembershipError>) + Send>,
 }
@@ -65,6 +81,21 @@ pub(super) struct Writer {
     stepped_up: Option<u64>,
     /// Why engines cannot join with the configured provider.
     provider_refused: Option<ProviderChangeRefused>,
+    /// When held deaths are looked at again.
+    next_look: Option<Instant>,
+}
+
+/// Who does what nobody asked for.
+const SERVICE: &str = "management service";
+
+/// Held deaths are not looked at more often than this, whatever the clock says.
+const SOONEST_LOOK: Duration = Duration::from_millis(100);
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
 }
 
 impl Writer {
@@ -86,6 +117,7 @@ impl Writer {
             map: GroupMap::default(),
             stepped_up: None,
             provider_refused: None,
+            next_look: None,
         }
     }
 
@@ -109,6 +141,7 @@ impl Writer {
                     }
                     self.serve(arrived.drain(..).collect()).await;
                 }
+                () = until(self.next_look) => self.look_again().await,
             }
         }
         // Requests that still wait are dropped with the queue; their callers read that as unavailable.
@@ -134,20 +167,26 @@ impl Writer {
                     }
                 }
                 Request::Change { decide } => {
-                    let decided = self.view.read(decide);
-                    let done = self.commit_changes(decided.changes).await;
+                    let moment = self.moment();
+                    let decided = self.view.read(|system| decide(system, &moment));
+                    let done = self.commit_changes(moment.at, decided.changes, &decided.by).await;
                     (decided.answer)(done);
                 }
             }
         }
     }
 
-    async fn commit_changes(&mut self, changes: Vec<Change>) -> Result<(), MembershipError> {
+    async fn commit_changes(
+        &mut self,
+        at: Timestamp,
+        changes: Vec<Change>,
+        by: &str,
+    ) -> Result<(), MembershipError> {
         if changes.is_empty() {
             return Ok(());
         }
         self.role.borrow().check_leader()?;
-        let applied = self.propose(changes).await?;
+        let applied = self.propose(at, changes, by).await?;
         if self.take_over(&applied) {
             self.publish();
         }
@@ -188,7 +227,7 @@ impl Writer {
         }
         // Engines get the new members under a version of its own, in the same log entry.
         changes.push(Change::BumpMapVersion);
-        match self.propose(changes).await {
+        match self.propose(at, changes, "engine").await {
             Err(error) => {
                 for (_, _, reply) in accepted {
                     answer(reply, Err(error.clone().into()));
@@ -250,11 +289,20 @@ impl Writer {
             return;
         }
         self.map = self.view.read(GroupMap::of);
-        let force = if self.map.is_empty() { vec![] } else { vec![Change::BumpMapVersion] };
-        match self.adopt_providers(force).await {
+        let mut changes = vec![Change::RecordEvent { event: self.takes_over(term) }];
+        if !self.map.is_empty() {
+            changes.push(Change::BumpMapVersion);
+        }
+        match self.adopt_providers(changes).await {
             Ok(()) => self.stepped_up = Some(term),
             Err(error) => tracing::warn!(%error, "cannot take over as leader"),
         }
+    }
+
+    fn takes_over(&self, term: u64) -> EventNote {
+        let me = self.role.borrow().me;
+        let what = format!("leads the management service in term {term}");
+        EventNote::new(EventKind::Leader, RankSet::new(), what).on(me)
     }
 
     async fn adopt_providers(&mut self, mut changes: Vec<Change>) -> Result<(), ReplicateError> {
@@ -270,7 +318,7 @@ impl Writer {
             }
         }
         if !changes.is_empty() {
-            let applied = self.propose(changes).await?;
+            let applied = self.propose(self.clock.now(), changes, SERVICE).await?;
             self.take_over(&applied);
             self.publish();
         }
@@ -282,7 +330,7 @@ impl Writer {
             return;
         }
         let resume = vec![Change::PauseGroupUpdate { paused: false }, Change::BumpMapVersion];
-        match self.propose(resume).await {
+        match self.propose(self.clock.now(), resume, SERVICE).await {
             Ok(applied) => {
                 self.take_over(&applied);
                 self.publish();
@@ -291,8 +339,37 @@ impl Writer {
         }
     }
 
-    async fn propose(&self, changes: Vec<Change>) -> Result<Applied, ReplicateError> {
-        self.replicate.propose(Command::new(self.clock.now(), changes)).await
+    async fn propose(
+        &mut self,
+        at: Timestamp,
+        changes: Vec<Change>,
+        by: &str,
+    ) -> Result<Applied, ReplicateError> {
+        let applied = self.replicate.propose(Command::new(at, changes).by(by)).await;
+        self.plan_look();
+        applied
+    }
+
+    fn moment(&self) -> Moment {
+        Moment { at: self.clock.now(), damping: self.options.damping }
+    }
+
+    /// Sets when held deaths are looked at again; only a leader looks.
+    fn plan_look(&mut self) {
+        let Moment { at, damping } = self.moment();
+        let leads = self.role.borrow().check_leader().is_ok();
+        let wait = self.view.read(|system| damping::next_look(system, at, &damping));
+        self.next_look = wait.filter(|_| leads).map(|wait| Instant::now() + wait.max(SOONEST_LOOK));
+    }
+
+    /// Excludes members whose deaths were held long enough.
+    async fn look_again(&mut self) {
+        let Moment { at, damping } = self.moment();
+        let changes = self.view.read(|system| damping::look_again(system, at, &damping));
+        if let Err(error) = self.commit_changes(at, changes, SERVICE).await {
+            tracing::warn!(%error, "members that were found dead are not excluded yet");
+        }
+        self.plan_look();
     }
 
     /// Brings the group map up to date. Says whether engines have to be told.

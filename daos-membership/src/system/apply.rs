@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::events::Notes;
 use super::{Index, System};
 use crate::clock::Timestamp;
 use crate::command::{Applied, Change, Command, StateUpdate};
 use crate::error::ChangeRefused;
+use crate::event::{Draft, EventKind, EventNote};
 use crate::member::Member;
 use crate::rank::{Rank, RankSet};
 use crate::state::MemberState;
@@ -19,10 +21,12 @@ impl System {
     /// A change that does not fit the state is refused and leaves no trace, not even in the versions; the
     /// changes after it are applied all the same.
     pub fn apply(&mut self, command: &Command) -> Applied {
-        let mut ranks = RankSet::new();
+        let mut effects = Effects::default();
         let changes = command.changes.iter();
         let outcomes =
-            changes.map(|change| self.apply_one(change, command.at, &mut ranks)).collect();
+            changes.map(|change| self.apply_one(change, command.at, &mut effects)).collect();
+        let Effects { ranks, notes } = effects;
+        self.record(notes, command.at, &command.by);
         Applied { outcomes, ranks, map_version: self.map_version, data_version: self.data_version }
     }
 
@@ -30,7 +34,7 @@ impl System {
         &mut self,
         change: &Change,
         at: Timestamp,
-        ranks: &mut RankSet,
+        effects: &mut Effects,
     ) -> Result<(), ChangeRefused> {
         let data_version = self.data_version.checked_add(1).ok_or(ChangeRefused::VersionsUsedUp)?;
         let map_version = match change.moves_map() {
@@ -38,37 +42,104 @@ impl System {
             false => self.map_version,
         };
         match change {
-            Change::AdmitMember { member } => self.admit(member, ranks)?,
-            Change::RejoinMember { member } => self.rejoin(member, member.uuid, ranks)?,
-            Change::ReplaceMember { old_uuid, member } => self.replace(*old_uuid, member, ranks)?,
+            Change::AdmitMember { member } => self.admit(member, effects)?,
+            Change::RejoinMember { member } => {
+                self.rejoin(member, member.uuid, effects)?;
+            }
+            Change::ReplaceMember { old_uuid, member } => {
+                self.check_uuid_free(member.uuid)?;
+                self.rejoin(member, *old_uuid, effects)?;
+            }
             Change::ReleaseFabricUri { rank, state, info } => {
-                self.edit(*rank, ranks, |member| {
+                self.edit(*rank, EventKind::Displaced, effects, |member| {
                     member.fabric_uri.clear();
                     member.state = *state;
                     member.info.clone_from(info);
                     member.last_update = at;
                 })?;
             }
-            Change::UpdateStates { updates } => self.update_states(updates, at, ranks)?,
-            Change::RemoveMember { rank, uuid } => self.remove(*rank, *uuid, ranks)?,
+            Change::UpdateStates { updates } => self.update_states(updates, at, effects)?,
+            Change::RemoveMember { rank, uuid } => self.remove(*rank, *uuid, effects)?,
             Change::BumpMapVersion => {}
-            Change::SetAttributes { values } => merge(&mut self.attributes, values),
-            Change::SetProperties { values } => merge(&mut self.properties, values),
-            Change::SetFabricProviders { providers } => {
-                self.management.fabric_providers = Some(providers.clone());
+            Change::HoldDeaths { deaths, reason } => {
+                self.hold_deaths(deaths, at)?;
+                self.note_deaths(
+                    EventKind::DeathsHeld,
+                    deaths.iter().map(|d| d.rank),
+                    reason,
+                    effects,
+                );
             }
-            Change::PauseGroupUpdate { paused } => self.management.group_update_paused = *paused,
-            Change::SetDomainLabels { labels } => {
-                self.management.domain_labels = Some(labels.clone());
+            Change::DropDeaths { ranks, reason } => {
+                for rank in ranks.iter() {
+                    self.deaths.forget(rank);
+                }
+                self.note_deaths(EventKind::DeathsDropped, ranks.iter(), reason, effects);
             }
-            Change::SetCheckerEnabled { enabled } => self.management.checker_enabled = *enabled,
+            Change::RecordEvent { event } => effects.notes.draft(Draft::from(event)),
+            setting => self.apply_setting(setting, effects),
         }
         self.data_version = data_version;
         self.map_version = map_version;
         Ok(())
     }
 
-    fn admit(&mut self, member: &Arc<Member>, ranks: &mut RankSet) -> Result<(), ChangeRefused> {
+    /// Changes that concern no member and cannot be refused.
+    fn apply_setting(&mut self, change: &Change, effects: &mut Effects) {
+        let notes = &mut effects.notes;
+        match change {
+            Change::SetAttributes { values } => {
+                notes.plain(EventKind::Attributes, listed(values));
+                merge(&mut self.attributes, values);
+            }
+            Change::SetProperties { values } => {
+                notes.plain(EventKind::Properties, listed(values));
+                merge(&mut self.properties, values);
+            }
+            Change::SetFabricProviders { providers } => {
+                notes.plain(
+                    EventKind::Settings,
+                    format!("fabric providers are {}", providers.join(",")),
+                );
+                self.management.fabric_providers = Some(providers.clone());
+            }
+            Change::PauseGroupUpdate { paused } => {
+                let what = if *paused { "held back" } else { "sent again" };
+                notes.plain(EventKind::Settings, format!("group map updates are {what}"));
+                self.management.group_update_paused = *paused;
+            }
+            Change::SetDomainLabels { labels } => {
+                // Labels that are all empty are the usual case, set by the first join.
+                if labels.iter().any(|label| !label.is_empty()) {
+                    notes.plain(
+                        EventKind::Settings,
+                        format!("fault domain labels are {}", labels.join("/")),
+                    );
+                }
+                self.management.domain_labels = Some(labels.clone());
+            }
+            Change::SetCheckerEnabled { enabled } => {
+                let what = if *enabled { "on" } else { "off" };
+                notes.plain(EventKind::Settings, format!("checker mode is {what}"));
+                self.management.checker_enabled = *enabled;
+            }
+            _ => {}
+        }
+    }
+
+    fn note_deaths(
+        &self,
+        kind: EventKind,
+        ranks: impl Iterator<Item = Rank>,
+        reason: &str,
+        effects: &mut Effects,
+    ) {
+        for member in ranks.filter_map(|rank| self.member(rank)) {
+            effects.notes.of_member(kind, Some(member.state), member, reason.to_owned());
+        }
+    }
+
+    fn admit(&mut self, member: &Arc<Member>, effects: &mut Effects) -> Result<(), ChangeRefused> {
         let (rank, uuid) = (member.rank, member.uuid);
         if self.members.contains_key(&rank) {
             return Err(ChangeRefused::RankTaken { rank });
@@ -79,21 +150,12 @@ impl System {
         self.check_uuid_free(uuid)?;
         self.check_uri_free(&member.fabric_uri, rank)?;
         self.retired.remove(&rank);
-        self.put(Arc::clone(member), ranks);
+        self.put(Arc::clone(member), &mut effects.ranks);
+        effects.notes.member(EventKind::Joined, None, member);
         while let Some(next) = self.next_rank.filter(|next| self.was_issued(*next)) {
             self.next_rank = next.next();
         }
         Ok(())
-    }
-
-    fn replace(
-        &mut self,
-        old_uuid: Uuid,
-        member: &Arc<Member>,
-        ranks: &mut RankSet,
-    ) -> Result<(), ChangeRefused> {
-        self.check_uuid_free(member.uuid)?;
-        self.rejoin(member, old_uuid, ranks)
     }
 
     /// Puts a new value in place of the member with the same rank, which must have this uuid.
@@ -101,12 +163,21 @@ impl System {
         &mut self,
         member: &Arc<Member>,
         uuid: Uuid,
-        ranks: &mut RankSet,
+        effects: &mut Effects,
     ) -> Result<(), ChangeRefused> {
         let rank = member.rank;
         self.check_identity(rank, uuid)?;
         self.check_uri_free(&member.fabric_uri, rank)?;
-        self.put(Arc::clone(member), ranks);
+        let from = self.member(rank).map(|member| member.state);
+        self.put(Arc::clone(member), &mut effects.ranks);
+        self.deaths.forget(rank);
+        match member.uuid == uuid {
+            true => effects.notes.member(EventKind::Rejoined, from, member),
+            false => {
+                let reason = format!("engine {} takes the place of {uuid}", member.uuid);
+                effects.notes.of_member(EventKind::Replaced, from, member, reason);
+            }
+        }
         Ok(())
     }
 
@@ -114,7 +185,7 @@ impl System {
         &mut self,
         updates: &[StateUpdate],
         at: Timestamp,
-        ranks: &mut RankSet,
+        effects: &mut Effects,
     ) -> Result<(), ChangeRefused> {
         if let Some(StateUpdate { rank, .. }) =
             updates.iter().find(|update| !self.members.contains_key(&update.rank))
@@ -122,37 +193,61 @@ impl System {
             return Err(ChangeRefused::NoSuchRank { rank: *rank });
         }
         for update in updates {
-            self.edit(update.rank, ranks, |member| {
+            let from = self.member(update.rank).map(|member| member.state);
+            let kind = kind_of(from, update.state);
+            self.edit(update.rank, kind, effects, |member| {
                 member.state = update.state;
                 member.info.clone_from(&update.info);
                 member.last_update = at;
             })?;
+            match kind {
+                EventKind::Excluded if from != Some(update.state) => {
+                    if let Some(host) = self.member(update.rank).map(|member| member.address) {
+                        self.deaths.excluded(update.rank, host, at);
+                    }
+                }
+                EventKind::AdminExcluded => self.deaths.forget(update.rank),
+                _ => {}
+            }
         }
         Ok(())
     }
 
-    fn remove(&mut self, rank: Rank, uuid: Uuid, ranks: &mut RankSet) -> Result<(), ChangeRefused> {
+    fn remove(
+        &mut self,
+        rank: Rank,
+        uuid: Uuid,
+        effects: &mut Effects,
+    ) -> Result<(), ChangeRefused> {
         self.check_identity(rank, uuid)?;
         if let Some(member) = self.members.remove(&rank) {
             self.index.forget(&member);
             self.fault_domains.remove(&member.fault_domain, rank);
             self.retired.insert(rank, uuid);
-            ranks.insert(rank);
+            self.deaths.forget(rank);
+            effects.ranks.insert(rank);
+            effects.notes.member(EventKind::Removed, Some(member.state), &member);
         }
         Ok(())
     }
 
+    /// Changes a member in place; a new state is noted as an event.
     fn edit(
         &mut self,
         rank: Rank,
-        ranks: &mut RankSet,
+        kind: EventKind,
+        effects: &mut Effects,
         edit: impl FnOnce(&mut Member),
     ) -> Result<(), ChangeRefused> {
         let member = self.members.get_mut(&rank).ok_or(ChangeRefused::NoSuchRank { rank })?;
         self.index.forget(member);
+        let from = member.state;
         edit(Arc::make_mut(member));
         self.index.learn(member);
-        ranks.insert(rank);
+        effects.ranks.insert(rank);
+        if from != member.state || kind == EventKind::Displaced {
+            effects.notes.member(kind, Some(from), member);
+        }
         Ok(())
     }
 
@@ -198,6 +293,41 @@ impl System {
     }
 }
 
+/// What the changes of one command have brought about so far.
+#[derive(Debug, Default)]
+struct Effects {
+    /// The members that changed, came or went.
+    ranks: RankSet,
+    /// The events of it.
+    notes: Notes,
+}
+
+/// What a change of state is called.
+fn kind_of(from: Option<MemberState>, to: MemberState) -> EventKind {
+    match (from, to) {
+        (_, MemberState::AdminExcluded) => EventKind::AdminExcluded,
+        (Some(MemberState::AdminExcluded), _) => EventKind::ExclusionCleared,
+        (_, MemberState::Excluded) => EventKind::Excluded,
+        _ => EventKind::State,
+    }
+}
+
+impl From<&EventNote> for Draft {
+    fn from(note: &EventNote) -> Self {
+        let EventNote { kind, ranks, host, reason } = note.clone();
+        Self { kind, ranks, host, from: None, to: None, reason }
+    }
+}
+
+/// Names with their values, as they are shown.
+fn listed(values: &BTreeMap<String, String>) -> String {
+    let each = values.iter().map(|(key, value)| match value.is_empty() {
+        true => format!("{key} removed"),
+        false => format!("{key}={value}"),
+    });
+    each.collect::<Vec<_>>().join(", ")
+}
+
 impl Change {
     /// Whether the change gives the group map a new version (contract 6.2).
     fn moves_map(&self) -> bool {
@@ -214,7 +344,10 @@ impl Change {
             | Self::SetFabricProviders { .. }
             | Self::PauseGroupUpdate { .. }
             | Self::SetDomainLabels { .. }
-            | Self::SetCheckerEnabled { .. } => false,
+            | Self::SetCheckerEnabled { .. }
+            | Self::RecordEvent { .. }
+            | Self::HoldDeaths { .. }
+            | Self::DropDeaths { .. } => false,
         }
     }
 }

@@ -5,6 +5,8 @@
 //! the deciding functions. Knows no clock, no disk and no network.
 
 mod apply;
+mod deaths;
+mod events;
 mod snapshot;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +15,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use self::deaths::{Deaths, HeldDeath};
+pub(crate) use self::deaths::{REMEMBERED, age};
+use self::events::EventLog;
+pub use self::events::{EVENT_BYTES_KEPT, EVENTS_KEPT, EventPage};
 pub use self::snapshot::{SnapshotError, SystemSnapshot};
 use crate::address::ControlAddress;
 use crate::fault_domain::FaultDomainTree;
@@ -61,6 +67,8 @@ pub struct System {
     attributes: BTreeMap<String, String>,
     properties: BTreeMap<String, String>,
     management: ManagementState,
+    events: EventLog,
+    deaths: Deaths,
     index: Index,
 }
 
@@ -88,6 +96,8 @@ impl System {
             attributes: BTreeMap::new(),
             properties: BTreeMap::new(),
             management: ManagementState::default(),
+            events: EventLog::default(),
+            deaths: Deaths::default(),
             index: Index::default(),
         }
     }
@@ -167,6 +177,11 @@ impl System {
     #[must_use]
     pub fn retired(&self, rank: Rank) -> Option<Uuid> {
         self.retired.get(&rank).copied()
+    }
+
+    /// The ranks whose engines were removed.
+    pub fn retired_ranks(&self) -> impl Iterator<Item = Rank> + '_ {
+        self.retired.keys().copied()
     }
 
     /// Whether the rank was ever given to an engine.

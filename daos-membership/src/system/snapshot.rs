@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::{Index, ManagementState, System, SystemIdentity};
+use super::events::EventLog;
+use super::{Deaths, Index, ManagementState, System, SystemIdentity};
 use crate::command::{DecodeError, check_version};
 use crate::error::ChangeRefused;
+use crate::event::Event;
 use crate::fault_domain::FaultDomainTree;
 use crate::member::Member;
 use crate::rank::{Rank, RankSet};
@@ -33,6 +35,10 @@ pub struct SystemSnapshot {
     properties: BTreeMap<String, String>,
     #[serde(default)]
     management: ManagementState,
+    #[serde(default)]
+    events: Vec<Arc<Event>>,
+    #[serde(default)]
+    deaths: Deaths,
 }
 
 /// Why bytes are no snapshot that can be used.
@@ -83,6 +89,8 @@ impl System {
             attributes: self.attributes.clone(),
             properties: self.properties.clone(),
             management: self.management.clone(),
+            events: self.events.iter().cloned().collect(),
+            deaths: self.deaths.clone(),
         }
     }
 
@@ -102,6 +110,8 @@ impl System {
             attributes: snapshot.attributes,
             properties: snapshot.properties,
             management: snapshot.management,
+            events: EventLog::from_stored(snapshot.events),
+            deaths: snapshot.deaths,
             index: Index::default(),
         };
         for member in snapshot.members {

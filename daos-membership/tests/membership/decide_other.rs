@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use daos_membership::conformance::samples::{self, admit, command, member, uuid};
 use daos_membership::decide::{exclude, liveness, properties, providers, resolve, states};
 use daos_membership::{
-    AdminExcludedRanks, AttributeError, Change, ExcludeAction, Incarnation, Liveness, MemberResult,
-    MemberState, MembershipError, NamedHost, OnFailure, PropertyError, Rank, RankSet,
-    ReportOutcome, Selection, SelectionError, StateMask, StateUpdate, System, code,
+    AdminExcludedRanks, AttributeError, Change, Damping, ExcludeAction, Incarnation, Liveness,
+    MemberResult, MemberState, MembershipError, NamedHost, OnFailure, PropertyError, Rank, RankSet,
+    ReportOutcome, Selection, SelectionError, StateMask, StateUpdate, System, Timestamp, code,
 };
 use rstest::rstest;
 
@@ -34,6 +34,11 @@ fn apply(system: &mut System, change: Change) {
     assert_eq!(system.apply(&command(vec![change])).refusal(), None);
 }
 
+/// A death that is believed at once.
+fn rank_dead(system: &System, rank: Rank, incarnation: Option<Incarnation>) -> Liveness {
+    liveness::rank_dead(system, rank, incarnation, Timestamp(0), &Damping::OFF)
+}
+
 fn values(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
@@ -43,7 +48,7 @@ fn values(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 fn death_excludes_from_the_states_of_the_table_only() {
     for state in MemberState::ALL {
         let mut system = system_of(&[(1, state)]);
-        let news = liveness::rank_dead(&system, rank(1), Some(Incarnation(100)));
+        let news = rank_dead(&system, rank(1), Some(Incarnation(100)));
         match news {
             Liveness::Changes(change) => {
                 assert!(state.may_become(MemberState::Excluded), "from {state}");
@@ -69,12 +74,12 @@ fn death_excludes_from_the_states_of_the_table_only() {
 fn stale_news_change_nothing(#[case] incarnation: Option<u64>, #[case] stale: bool) {
     let system = system_of(&[(1, MemberState::Joined)]);
     let incarnation = incarnation.map(Incarnation);
-    let dead = liveness::rank_dead(&system, rank(1), incarnation);
+    let dead = rank_dead(&system, rank(1), incarnation);
     let died = liveness::engine_died(&system, rank(1), incarnation, "signal 9");
     let expected = Liveness::Stale { known: Incarnation(100) };
     assert_eq!(dead == expected, stale, "{dead:?}");
     assert_eq!(died == expected, stale, "{died:?}");
-    assert_eq!(liveness::rank_dead(&system, rank(2), incarnation), Liveness::UnknownRank);
+    assert_eq!(rank_dead(&system, rank(2), incarnation), Liveness::UnknownRank);
 }
 
 #[test]
@@ -106,7 +111,7 @@ fn death_excludes_only_if_self_heal_says_so() {
     let mut system = system_of(&[(1, MemberState::Joined)]);
     for (value, off) in [("none", true), ("pool_exclude;pool_rebuild", true), ("exclude", false)] {
         apply(&mut system, properties::set_properties(&values(&[("self_heal", value)])).unwrap());
-        let news = liveness::rank_dead(&system, rank(1), None);
+        let news = rank_dead(&system, rank(1), None);
         assert_eq!(news == Liveness::SelfHealOff, off, "{value}: {news:?}");
     }
 }

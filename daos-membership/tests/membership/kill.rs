@@ -39,7 +39,7 @@ fn child() {
         let service = Membership::start(
             Arc::new(replica),
             Arc::new(SystemClock),
-            MembershipOptions { fabric_providers },
+            MembershipOptions::new(fabric_providers),
         );
         let mut joins = JoinSet::new();
         for n in first.. {

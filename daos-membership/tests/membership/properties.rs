@@ -1,14 +1,15 @@
 //! Random histories against named invariants, checked after every step.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use daos_membership::conformance::samples::{self, member, uuid};
+use daos_membership::conformance::samples::{self, member};
 use daos_membership::decide::join::{self, Verdict};
-use daos_membership::decide::{exclude, liveness, states};
+use daos_membership::decide::{damping, exclude, liveness, record, states};
 use daos_membership::{
-    Change, Command, ControlAddress, ExcludeAction, FaultDomain, GroupMap, Incarnation,
-    JoinOutcome, JoinPurpose, JoinRequest, Liveness, MemberResult, MemberState, OnFailure, Rank,
-    RankSet, Selection, System, SystemSnapshot, Timestamp,
+    Change, Command, ControlAddress, Damping, EventKind, EventNote, ExcludeAction, FaultDomain,
+    Incarnation, JoinOutcome, JoinPurpose, JoinRequest, Liveness, MemberResult, MemberState,
+    OnFailure, Rank, RankSet, Selection, System, SystemSnapshot, Timestamp, invariants,
 };
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -41,7 +42,22 @@ enum Step {
     Remove {
         rank: u32,
     },
+    /// Other engines find it alive again.
+    Alive {
+        rank: u32,
+        incarnation: Option<u64>,
+    },
+    /// Time passes, in seconds, and held deaths are looked at.
+    Wait {
+        seconds: u64,
+    },
+    /// An engine says something.
+    Note {
+        rank: u32,
+    },
 }
+
+const DAMPING: Damping = Damping { percent: 25, window: Duration::from_secs(60) };
 
 #[derive(Debug, Clone)]
 struct Ask {
@@ -94,6 +110,10 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..RANKS, 0..MemberState::ALL.len(), any::<bool>())
             .prop_map(|(rank, state, errored)| Step::Report { rank, state, errored }),
         1 => (0..RANKS, incarnation())
+            .prop_map(|(rank, incarnation)| Step::Alive { rank, incarnation }),
+        2 => (0..90_u64).prop_map(|seconds| Step::Wait { seconds }),
+        1 => (0..RANKS).prop_map(|rank| Step::Note { rank }),
+        3 => (0..RANKS, incarnation())
             .prop_map(|(rank, incarnation)| Step::Dead { rank, incarnation }),
         1 => (0..RANKS, incarnation())
             .prop_map(|(rank, incarnation)| Step::Died { rank, incarnation }),
@@ -132,39 +152,36 @@ fn request(ask: &Ask) -> JoinRequest {
 struct World {
     system: System,
     log: Vec<Command>,
-    group_map: GroupMap,
     /// Whose each rank is, by what joins were told.
     owners: BTreeMap<Rank, Uuid>,
     /// Engines that asked to join and were told they did.
     accepted: BTreeSet<Uuid>,
-    /// Clock; goes backwards at times.
+    /// Clock, in nanoseconds.
     now: u64,
 }
+
+const SECOND: u64 = 1_000_000_000;
 
 impl World {
     fn new() -> Self {
         let system = samples::system();
         let log = vec![];
-        let group_map = GroupMap::of(&system);
         let (owners, accepted) = (BTreeMap::new(), BTreeSet::new());
-        Self { system, log, group_map, owners, accepted, now: 1_000_000 }
+        Self { system, log, owners, accepted, now: 10_000 * SECOND }
     }
 
     fn commit(&mut self, changes: Vec<Change>) {
         if changes.is_empty() {
             return;
         }
-        self.now = if self.log.len().is_multiple_of(3) { self.now / 2 } else { self.now + 10 };
-        let command = Command::new(Timestamp(self.now), changes);
-        let (map_before, data_before) = (self.system.map_version(), self.system.data_version());
+        // The clock goes backwards at times.
+        self.now = if self.log.len() % 7 == 3 { self.now - 30 * SECOND } else { self.now + SECOND };
+        let command = Command::new(Timestamp(self.now), changes).by("somebody");
+        let before = self.system.clone();
         let applied = self.system.apply(&command);
         assert_eq!(applied.refusal(), None, "what was decided fits: {command:?}");
-        assert!(applied.data_version > data_before, "invariant: data versions only rise");
-        assert!(applied.map_version >= map_before, "invariant: map versions only rise");
-        if GroupMap::of(&self.system).engines().ne(self.group_map.engines()) {
-            assert!(applied.map_version > map_before, "invariant: another map, another version");
-        }
-        self.group_map = GroupMap::of(&self.system);
+        assert!(applied.data_version > before.data_version(), "data versions rise");
+        invariants::check_step(&before, &command, &self.system).unwrap();
         self.log.push(command);
     }
 
@@ -206,10 +223,8 @@ impl World {
 
     fn step(&mut self, step: &Step) {
         let rank = |n: u32| Rank::new(n).unwrap();
-        let news = |liveness: Liveness| match liveness {
-            Liveness::Changes(change) => vec![change],
-            _ => vec![],
-        };
+        let news = |liveness: Liveness| liveness.change().cloned().into_iter().collect();
+        let at = Timestamp(self.now);
         match step {
             Step::Joins(asks) => self.joins(asks),
             Step::Report { rank: n, state, errored } => {
@@ -226,7 +241,25 @@ impl World {
             }
             Step::Dead { rank: n, incarnation } => {
                 let incarnation = incarnation.map(Incarnation);
-                self.commit(news(liveness::rank_dead(&self.system, rank(*n), incarnation)));
+                let dead = liveness::rank_dead(&self.system, rank(*n), incarnation, at, &DAMPING);
+                self.commit(news(dead));
+            }
+            Step::Alive { rank: n, incarnation } => {
+                let incarnation = incarnation.map(Incarnation);
+                self.commit(news(liveness::rank_alive(&self.system, rank(*n), incarnation)));
+            }
+            Step::Wait { seconds } => {
+                self.now += seconds * SECOND;
+                let at = Timestamp(self.now);
+                self.commit(damping::look_again(&self.system, at, &DAMPING));
+                let due = damping::next_look(&self.system, at, &DAMPING);
+                assert_eq!(due.is_some(), !self.system.deaths().held().is_empty());
+                assert!(due.is_none_or(|due| due <= DAMPING.window));
+            }
+            Step::Note { rank: n } => {
+                let ranks = RankSet::from_iter([rank(*n)]);
+                let note = EventNote::new(EventKind::Engine, ranks, "said something");
+                self.commit(record::record(&self.system, note, at).into_iter().collect());
             }
             Step::Died { rank: n, incarnation } => {
                 let incarnation = incarnation.map(Incarnation);
@@ -250,56 +283,20 @@ impl World {
     }
 
     fn check(&self) {
-        no_two_members_share_anything(&self.system);
+        invariants::check(&self.system).unwrap();
         members_are_who_was_told(self);
-        nothing_is_joined_that_did_not_ask(self);
-        ways_to_find_a_member_agree(&self.system);
-    }
-}
-
-fn no_two_members_share_anything(system: &System) {
-    let (mut uuids, mut uris) = (BTreeSet::new(), BTreeSet::new());
-    for (rank, member) in system.members().map(|member| (member.rank, member)) {
-        assert!(uuids.insert(member.uuid), "rank {rank}: uuid {}", member.uuid);
-        let uri = &member.fabric_uri;
-        assert!(uri.is_empty() || uris.insert(uri.clone()), "rank {rank}: URI {uri}");
-        assert_eq!(system.member(rank), Some(member));
+        let ranks: RankSet = self.system.members().map(|member| member.rank).collect();
+        assert_eq!(ranks_in_tree(&self.system, &ranks), self.system.member_count());
     }
 }
 
 fn members_are_who_was_told(world: &World) {
     for member in world.system.members() {
         assert_eq!(world.owners.get(&member.rank), Some(&member.uuid), "rank {}", member.rank);
+        assert!(world.accepted.contains(&member.uuid), "rank {}", member.rank);
     }
     if let Some(next) = world.system.next_rank() {
         assert!(!world.owners.contains_key(&next), "rank {next} was given before");
-    }
-}
-
-fn nothing_is_joined_that_did_not_ask(world: &World) {
-    for member in world.system.members() {
-        assert!(world.accepted.contains(&member.uuid), "rank {}", member.rank);
-    }
-}
-
-fn ways_to_find_a_member_agree(system: &System) {
-    let mut counts = BTreeMap::new();
-    for member in system.members() {
-        assert_eq!(system.member_by_uuid(member.uuid), Some(member));
-        assert!(system.members_at(member.address).any(|there| there == member));
-        if !member.fabric_uri.is_empty() {
-            assert_eq!(system.member_by_uri(&member.fabric_uri), Some(member));
-        }
-        *counts.entry(member.state).or_insert(0) += 1;
-    }
-    for state in MemberState::ALL {
-        assert_eq!(system.count_in_state(state), counts.get(&state).copied().unwrap_or(0));
-    }
-    let ranks: RankSet = system.members().map(|member| member.rank).collect();
-    assert_eq!(ranks_in_tree(system, &ranks), system.member_count());
-    for n in 0..ENGINES {
-        let known = system.members().any(|member| member.uuid == uuid(n));
-        assert_eq!(system.member_by_uuid(uuid(n)).is_some(), known);
     }
 }
 

@@ -30,7 +30,7 @@ fn ranks(text: &str) -> RankSet {
 }
 
 fn options() -> MembershipOptions {
-    MembershipOptions { fabric_providers: vec![samples::PROVIDER.to_owned()] }
+    MembershipOptions::new(vec![samples::PROVIDER.to_owned()])
 }
 
 async fn local(store: impl Store + 'static) -> Arc<Local> {
@@ -329,7 +329,9 @@ async fn an_excluded_member_cannot_join_until_cleared() {
     let handle = service.handle();
     handle.join(join_request(1)).await.unwrap();
     let all = || Selection::Ranks(ranks("1"));
-    let results = handle.exclude(all(), ExcludeAction::Exclude).await.unwrap();
+    let refused = handle.exclude(all(), ExcludeAction::Exclude).await.unwrap_err();
+    assert_eq!(refused.code(), code::LAST_USABLE_ENGINE, "{refused}");
+    let results = handle.exclude_even_last(all()).await.unwrap();
     assert_eq!(results[0].state, MemberState::AdminExcluded);
     let refused = handle.join(join_request(1)).await.unwrap_err();
     assert_eq!(refused.code(), 622);
@@ -426,7 +428,7 @@ async fn a_changed_provider_waits_for_the_members_to_stop_and_then_to_join() {
     assert!(service.shutdown(SOON).await);
 
     let replica = local(disk.open(samples::identity())).await;
-    let verbs = MembershipOptions { fabric_providers: vec!["ofi+verbs".into()] };
+    let verbs = MembershipOptions::new(vec!["ofi+verbs".into()]);
     let service = Membership::start(replica, Arc::new(SystemClock), verbs);
     let handle = service.handle();
     let with_verbs = |n: u32| {
