@@ -8,7 +8,9 @@ use clap::Parser;
 use daos_control::stand_in;
 
 const AFTER_HELP: &str = concat!(
-    "Environment: D_PROVIDER and D_INTERFACE are needed; D_PORT, D_LOG_MASK and D_LOG_FILE are used where set.\n\n",
+    "Environment: D_PROVIDER and D_INTERFACE are needed; D_PORT, D_LOG_MASK and D_LOG_FILE are used where set.\n",
+    "SWIM_PROTOCOL_PERIOD_LEN (1000), SWIM_PING_TIMEOUT (1900) and SWIM_SUSPECT_TIMEOUT (20000), in milliseconds, say \
+     when a silent peer is given up.\n\n",
     "SIGINT and SIGTERM end it gracefully at any time; a real engine ignores them until it is set up.\n\n",
     "For tests, DAOS_IO_SERVER_FAULTS makes it misbehave; items are separated by commas:",
 );

@@ -2,9 +2,12 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use daos_control::stand_in::{Script, VARIABLE};
+
+use crate::peers::Times;
 
 /// What the environment says.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,6 +22,8 @@ pub struct Environment {
     pub log_mask: String,
     /// `D_LOG_FILE`; standard output without it.
     pub log_file: Option<PathBuf>,
+    /// `SWIM_PROTOCOL_PERIOD_LEN`, `SWIM_PING_TIMEOUT`, `SWIM_SUSPECT_TIMEOUT`, in milliseconds.
+    pub swim: Times,
     /// How to misbehave.
     pub script: Script,
 }
@@ -46,7 +51,21 @@ impl Environment {
             Some(port) => port.parse().with_context(|| format!("D_PORT is no port: {port}"))?,
             None => 0,
         };
+        let time = |name: &str, default: Duration| match text(name)? {
+            None => Ok(default),
+            Some(value) => match value.parse::<u32>() {
+                Ok(ms @ 10..=3_600_000) => Ok(Duration::from_millis(ms.into())),
+                _ => bail!("{name} is no number of milliseconds from 10 to 3600000: {value}"),
+            },
+        };
+        let usual = Times::default();
+        let swim = Times {
+            period: time("SWIM_PROTOCOL_PERIOD_LEN", usual.period)?,
+            ping: time("SWIM_PING_TIMEOUT", usual.ping)?,
+            suspect: time("SWIM_SUSPECT_TIMEOUT", usual.suspect)?,
+        };
         Ok(Self {
+            swim,
             provider: needed("D_PROVIDER")?,
             interface: needed("D_INTERFACE")?,
             port,
@@ -89,5 +108,10 @@ mod tests {
         assert!(with("D_PORT", "70000").unwrap_err().to_string().contains("70000"));
         assert!(with(VARIABLE, "nonsense").unwrap_err().to_string().contains("nonsense"));
         assert_eq!(with("D_PORT", "").unwrap().port, 0);
+        assert_eq!(with("SWIM_PING_TIMEOUT", "600").unwrap().swim.ping, Duration::from_millis(600));
+        for value in ["0", "-1", "3600001", "2s"] {
+            let error = with("SWIM_SUSPECT_TIMEOUT", value).unwrap_err().to_string();
+            assert!(error.contains("SWIM_SUSPECT_TIMEOUT") && error.contains(value), "{error}");
+        }
     }
 }

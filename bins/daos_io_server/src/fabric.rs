@@ -1,4 +1,5 @@
-//! The fabric address: a real TCP port on the configured interface, so that two engines cannot share one.
+//! The fabric address: a real TCP port on the configured interface, so that two engines cannot share one. Peers
+//! connect to it (see `peers`).
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
 
@@ -6,7 +7,7 @@ use anyhow::{Context, bail};
 
 use crate::sys;
 
-/// A bound fabric endpoint. Connections are accepted and closed: there is no I/O here.
+/// A bound fabric endpoint.
 #[derive(Debug)]
 pub struct Fabric {
     /// Listens without blocking.

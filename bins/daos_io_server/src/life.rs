@@ -12,6 +12,7 @@ use rustix::process::{Resource, Rlimit, Signal, getpid, getrlimit, kill_process,
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::arguments::Arguments;
@@ -20,6 +21,7 @@ use crate::environment::Environment;
 use crate::events::Reporter;
 use crate::fabric::{self, Fabric};
 use crate::logging::{self, LogLevel};
+use crate::peers::{self, Handle, News, Node, PeerMap, Settings, Times};
 use crate::service::Service;
 use crate::storage::Storage;
 
@@ -46,10 +48,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     for device in &devices {
         tracing::info!(name = device.name, bytes = device.bytes, "block device");
     }
-    let Environment { provider, interface, port, script, .. } = environment;
+    let Environment { provider, interface, port, script, swim, .. } = environment;
     let fabric = fabric::bind(&provider, &interface, port)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let life = Life { arguments, script, storage: &storage, log_level };
+    let life = Life { arguments, script, swim, storage: &storage, log_level };
     let ended = runtime.block_on(life.serve(fabric));
     drop(devices);
     ended
@@ -58,6 +60,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 struct Life<'a> {
     arguments: &'a Arguments,
     script: Script,
+    swim: Times,
     storage: &'a Storage,
     log_level: LogLevel,
 }
@@ -74,7 +77,16 @@ impl Life<'_> {
         let listener = Listener::bind(&self.arguments.socket_dir.join(name), limits)?;
         let ready = self.report_ready(&fabric.uri, listener.path().to_owned());
         let listener = listener.serve(Arc::clone(&service) as _)?;
-        let fabric = TcpListener::from_std(fabric.listener)?;
+        let settings = Settings {
+            system: self.arguments.system.clone(),
+            incarnation: self.storage.identity.incarnation,
+            times: self.swim,
+        };
+        let (node, peers, mut news) = Node::new(TcpListener::from_std(fabric.listener)?, settings);
+        let (to_server, told) = mpsc::unbounded_channel();
+        let mut beside = JoinSet::new();
+        beside.spawn(node.run());
+        beside.spawn(peers::tell(Reporter { server: self.server() }, told));
         tokio::pin!(ready);
         let mut reported = false;
         let code = loop {
@@ -83,15 +95,18 @@ impl Life<'_> {
                     None => reported = true,
                     Some(code) => break code,
                 },
-                Some(effect) = effects.recv() => self.happened(effect, &service).await?,
+                Some(effect) = effects.recv() => self.happened(effect, &service, &peers).await?,
+                Some(news) = news.recv() => self.heard(news, &service, &to_server).await?,
                 _ = interrupt.recv() => if !self.script.ignore_interrupt { break ExitCode::SUCCESS },
                 _ = terminate.recv() => if !self.script.ignore_interrupt { break ExitCode::SUCCESS },
                 _ = dump_threads.recv() => tracing::warn!(engine = ?*service.engine(), "state"),
                 _ = dump_state.recv() => tracing::warn!(engine = ?*service.engine(), "state"),
-                // There is no I/O here: whoever connects is hung up on.
-                connected = fabric.accept() => drop(connected),
+                Some(ended) = beside.join_next() => {
+                    ended.context("the part that talks to peers broke")?;
+                }
             }
         };
+        beside.shutdown().await;
         listener.shutdown().await;
         drain(&mut effects);
         tracing::info!("ended");
@@ -127,9 +142,27 @@ impl Life<'_> {
         Ok(None)
     }
 
-    async fn happened(&self, effect: Effect, service: &Service) -> anyhow::Result<()> {
+    async fn happened(
+        &self,
+        effect: Effect,
+        service: &Service,
+        peers: &Handle,
+    ) -> anyhow::Result<()> {
         match effect {
             Effect::None => {}
+            Effect::Ranked => {
+                let engine = service.engine();
+                if let (Some(rank), Some(joined_at)) = (engine.rank(), engine.joined_at()) {
+                    peers.rank(rank, joined_at);
+                }
+            }
+            Effect::Group => {
+                let update = service.engine().take_group_update();
+                if let Some(update) = update {
+                    holds(update.map_version, update.members.len());
+                    peers.map(PeerMap::from_update(&update));
+                }
+            }
             Effect::Up => self.announce(service),
             Effect::Masks => {
                 let masks = service.engine().masks().map(|masks| masks.masks.clone());
@@ -140,15 +173,42 @@ impl Life<'_> {
                 kill_process(getpid(), Signal::ABORT)?;
             }
             Effect::SelfTerminate => {
-                let rank = service.engine().rank().unwrap_or_default();
-                let newer = self.storage.identity.next(SystemTime::now()).incarnation;
-                let reporter = Reporter { server: self.server() };
-                if let Err(error) = reporter.self_terminated(rank, newer).await {
-                    eprintln!("ERROR: cannot report the end of this engine: {}", chain(&error));
-                }
-                kill_process(getpid(), Signal::KILL)?;
+                self.terminate(service, "excluded from the system, as scripted").await?;
             }
         }
+        Ok(())
+    }
+
+    async fn heard(
+        &self,
+        news: News,
+        service: &Service,
+        to_server: &mpsc::UnboundedSender<(u32, u64, bool)>,
+    ) -> anyhow::Result<()> {
+        match news {
+            News::Map { version, size } => {
+                holds(version, size);
+                service.engine().learn_group(version, size);
+            }
+            News::Peer { rank, incarnation, dead } => {
+                tracing::warn!(rank, incarnation, dead, "peer");
+                to_server.send((rank, incarnation, dead)).context("nobody tells the server")?;
+            }
+            News::Excluded(why) => self.terminate(service, &why).await?,
+        }
+        Ok(())
+    }
+
+    /// What an engine does that finds itself excluded: says so, with the incarnation of its next start, and dies.
+    async fn terminate(&self, service: &Service, why: &str) -> anyhow::Result<()> {
+        tracing::error!("{why}");
+        let rank = service.engine().rank().unwrap_or_default();
+        let newer = self.storage.identity.next(SystemTime::now()).incarnation;
+        let reporter = Reporter { server: self.server() };
+        if let Err(error) = reporter.self_terminated(rank, newer, why).await {
+            eprintln!("ERROR: cannot report the end of this engine: {}", chain(&error));
+        }
+        kill_process(getpid(), Signal::KILL)?;
         Ok(())
     }
 
@@ -170,6 +230,10 @@ impl Life<'_> {
     fn server(&self) -> Client {
         Client::of_engine(self.arguments.socket_dir.join("daos_server.sock"))
     }
+}
+
+fn holds(version: u32, ranks: usize) {
+    tracing::info!("holds group map version {version} of {ranks} ranks");
 }
 
 /// A scripted crash is no accident worth a core file.

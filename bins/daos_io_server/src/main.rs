@@ -1,7 +1,7 @@
 //! `daos_io_server`: a stand-in for `daos_engine` on machines without its hardware.
 //!
 //! Takes `daos_engine`'s arguments and environment, speaks its dRPC, keeps its identity on the SCM mount and its
-//! mark on the block devices. It serves management, not I/O. This file only reads the command line and says how
+//! mark on the block devices, passes group maps on to its peers and notices which of them are gone. It serves management, not I/O. This file only reads the command line and says how
 //! it ended; the life of the engine is in `life`.
 
 mod arguments;
@@ -12,6 +12,7 @@ mod fabric;
 mod identity;
 mod life;
 mod logging;
+mod peers;
 mod service;
 mod storage;
 mod sys;

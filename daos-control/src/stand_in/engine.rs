@@ -12,7 +12,10 @@ pub struct Engine {
     script: Script,
     rank: Option<SetRank>,
     up: bool,
-    group: Option<GroupUpdate>,
+    /// Version and size of the last group map.
+    group: Option<(u32, usize)>,
+    /// The last one that a call brought.
+    update: Option<GroupUpdate>,
     masks: Option<LogMasks>,
 }
 
@@ -38,6 +41,10 @@ pub enum Effect {
     SelfTerminate,
     /// Its log levels changed; see [`Engine::masks`].
     Masks,
+    /// It was told its rank.
+    Ranked,
+    /// It was told a newer group map; see [`Engine::take_group_update`].
+    Group,
 }
 
 impl Engine {
@@ -62,7 +69,32 @@ impl Engine {
     /// Ranks in the last group map; itself alone before there was one.
     #[must_use]
     pub fn system_size(&self) -> usize {
-        self.group.as_ref().map_or(1, |group| group.members.len())
+        self.group.map_or(1, |(_, size)| size)
+    }
+
+    /// The version of the group map that first has it, once it was told.
+    #[must_use]
+    pub fn joined_at(&self) -> Option<u32> {
+        self.rank.map(|set| set.map_version)
+    }
+
+    /// The newest group map that a call brought, once.
+    #[must_use]
+    pub fn take_group_update(&mut self) -> Option<GroupUpdate> {
+        self.update.take()
+    }
+
+    /// Takes note of a group map that came on another way; older ones change nothing.
+    pub fn learn_group(&mut self, version: u32, size: usize) {
+        if self.group.is_none_or(|(has, _)| version > has) {
+            self.group = Some((version, size));
+        }
+    }
+
+    /// Version of the last group map; none before there was one.
+    #[must_use]
+    pub fn group_version(&self) -> Option<u32> {
+        self.group.map(|(version, _)| version)
     }
 
     /// The last log levels it was told.
@@ -109,7 +141,7 @@ impl Engine {
             Ok(set) if set.rank == u32::MAX => status(Der::INVAL.value()),
             Ok(set) => {
                 self.rank = Some(set);
-                status(0)
+                Answered { effect: Effect::Ranked, ..status(0) }
             }
         }
     }
@@ -134,11 +166,13 @@ impl Engine {
             return status(Der::INVAL.value());
         }
         let Some(set) = self.rank else { return status(Der::GRPVER.value()) };
-        let has = self.group.as_ref().map_or(set.map_version, |group| group.map_version);
-        if update.map_version > has || self.group.is_none() {
-            self.group = Some(update);
+        let has = self.group.map_or(set.map_version, |(version, _)| version);
+        if update.map_version <= has && self.group.is_some() {
+            return status(0);
         }
-        status(0)
+        self.group = Some((update.map_version, update.members.len()));
+        self.update = Some(update);
+        Answered { effect: Effect::Group, ..status(0) }
     }
 }
 
@@ -174,10 +208,10 @@ mod tests {
         let mut engine = Engine::default();
         assert_eq!(told(&mut engine, Method::SetUp, &[]), (-1014, Effect::None));
         assert_eq!(told(&mut engine, Method::GroupUpdate, &group(1, 1)), (-1036, Effect::None));
-        assert_eq!(told(&mut engine, Method::SetRank, &rank(0)), (0, Effect::None));
+        assert_eq!(told(&mut engine, Method::SetRank, &rank(0)), (0, Effect::Ranked));
         assert_eq!(told(&mut engine, Method::SetRank, &rank(0)), (-1003, Effect::None));
         assert_eq!(told(&mut engine, Method::GroupUpdate, &group(2, 0)), (-1003, Effect::None));
-        assert_eq!(told(&mut engine, Method::GroupUpdate, &group(2, 3)), (0, Effect::None));
+        assert_eq!(told(&mut engine, Method::GroupUpdate, &group(2, 3)), (0, Effect::Group));
         assert_eq!(told(&mut engine, Method::SetUp, &[]), (0, Effect::Up));
         assert_eq!(told(&mut engine, Method::SetUp, &[]), (0, Effect::Abort));
     }
@@ -191,6 +225,12 @@ mod tests {
             assert_eq!(told(&mut engine, Method::GroupUpdate, &group(version, ranks)).0, 0);
             assert_eq!(engine.system_size(), size, "after version {version}");
         }
+        assert_eq!(engine.take_group_update().map(|update| update.map_version), Some(4));
+        assert_eq!(engine.take_group_update(), None);
+        engine.learn_group(4, 9);
+        assert_eq!(engine.system_size(), 2, "the same version is nothing new");
+        engine.learn_group(5, 9);
+        assert_eq!(engine.system_size(), 9);
     }
 
     #[test]

@@ -293,7 +293,7 @@ impl SimTask {
 
     async fn happened(&self, effect: Effect) -> Option<ExitStatus> {
         match effect {
-            Effect::None | Effect::Up | Effect::Masks => None,
+            Effect::None | Effect::Up | Effect::Masks | Effect::Ranked | Effect::Group => None,
             Effect::Abort => Some(ExitStatus::Signal(SIGABRT)),
             Effect::SelfTerminate => {
                 let rank = self.link.engine.lock().unwrap_or_else(PoisonError::into_inner).rank();
