@@ -39,6 +39,8 @@ pub mod system_ops;
 #[cfg(feature = "testing")]
 pub mod testing;
 #[cfg(feature = "client")]
+pub mod tls;
+#[cfg(feature = "client")]
 pub mod wire;
 
 pub use fault::Fault;

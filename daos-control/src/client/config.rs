@@ -1,7 +1,7 @@
 //! The client's configuration file, `daos_control.yml` (contract 5.8, R102).
 //!
 //! Owns its keys, defaults and the places where it is looked for. Called by `dmg` and by embedders. Opens no
-//! connection and no certificate.
+//! connection.
 
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,8 @@ use super::error::ClientError;
 use super::host_list::{HostListError, HostSet};
 use crate::config::yaml;
 use crate::fault::code;
+use crate::tls::{CertificateFiles, Security, TlsError};
+use crate::wire::Component;
 
 /// Name of a system whose configuration gives none.
 pub const DEFAULT_SYSTEM_NAME: &str = "daos_server";
@@ -63,6 +65,22 @@ pub enum Transport {
         /// Its key.
         key: PathBuf,
     },
+}
+
+impl Transport {
+    /// Ready for connections in the name of `component`.
+    ///
+    /// # Errors
+    /// Certificate files that are missing or not right.
+    pub fn security(&self, component: Component) -> Result<Security, TlsError> {
+        match self {
+            Self::Insecure => Ok(Security::Insecure),
+            Self::Certificates { ca, certificate, key } => {
+                let (ca, certificate, key) = (ca.clone(), certificate.clone(), key.clone());
+                Security::with_certificates(CertificateFiles { ca, certificate, key }, component)
+            }
+        }
+    }
 }
 
 impl Default for Transport {

@@ -1,37 +1,39 @@
-//! The one place where a connection to a server is made.
+//! The one place where a connection to a server is made, with certificates or without.
 //!
-//! Insecure connections now; the certificate layer takes its place in [`Connector::open`]. One connection per call,
-//! as stock clients do. Knows hosts, headers and deadlines, no request.
+//! One connection per call, as stock clients do, or one that is kept. Knows hosts, headers and deadlines, no request.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Request, Response, Status};
 
+use super::dial::Dial;
 use super::host_list::HostAddr;
 use crate::fault::{Fault, code};
+use crate::tls::{Security, TlsError};
 use crate::wire::{CallError, Component, connection_fault, sign};
 
 /// A host that has not taken the connection after this time is not there.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// A silent connection is probed after this time, so that a host that died during a long call is noticed.
-const KEEPALIVE_AFTER: Duration = Duration::from_secs(15);
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(5);
-const KEEPALIVE_TRIES: u32 = 3;
+/// A kept connection whose peer has said nothing for this long is probed, and given up when that is not answered either.
+#[cfg(feature = "server")]
+const KEPT_SILENCE: Duration = Duration::from_secs(1);
 /// Largest answer taken: a query of a system of 100,000 members has a third of it. gRPC's own limit of 4 MiB is met
 /// near 20,000 members.
 pub(crate) const MAX_ANSWER: usize = 64 << 20;
 
-/// Makes connections in the name of one component.
-#[derive(Debug, Clone, Copy)]
+/// Makes connections in the name of one component; cheap to clone.
+#[derive(Debug, Clone)]
 pub(crate) struct Connector {
     component: Component,
+    security: Security,
 }
 
 impl Connector {
-    pub(crate) fn insecure(component: Component) -> Self {
-        Self { component }
+    /// Signs requests as `component`; with certificates they must be those of the same component.
+    pub(crate) fn new(component: Component, security: Security) -> Self {
+        Self { component, security }
     }
 
     /// Connects to a host for calls that end by `deadline`.
@@ -40,28 +42,93 @@ impl Connector {
         host: &HostAddr,
         deadline: Instant,
     ) -> Result<Connection, CallError> {
-        let address = address(host);
-        let unusable = |error: &(dyn std::error::Error + 'static)| {
-            connection_fault(&host.to_string(), error)
-                .map_or_else(|| bad_host(host, error), CallError::Fault)
-        };
-        let endpoint = Endpoint::from_shared(format!("http://{address}"))
-            .map_err(|error| unusable(&error))?
-            .tcp_keepalive(Some(KEEPALIVE_AFTER))
-            .tcp_keepalive_interval(Some(KEEPALIVE_EVERY))
-            .tcp_keepalive_retries(Some(KEEPALIVE_TRIES));
+        let endpoint = self.endpoint(host)?;
         let limit = deadline.min(Instant::now() + CONNECT_TIMEOUT);
-        match tokio::time::timeout_at(limit, endpoint.connect()).await {
+        let connecting = endpoint.connect_with_connector(Dial::new(self.security.clone()));
+        match tokio::time::timeout_at(limit, connecting).await {
             Ok(Ok(channel)) => {
                 Ok(Connection { channel, host: host.clone(), component: self.component, deadline })
             }
-            Ok(Err(error)) => Err(unusable(&error)),
+            Ok(Err(error)) => Err(unusable(host, &error)),
             Err(_) => {
                 let late = std::io::Error::from(std::io::ErrorKind::TimedOut);
-                Err(unusable(&late))
+                Err(unusable(host, &late))
             }
         }
     }
+
+    /// Over certificates the scheme is `https`, as peers expect it; that the connection is secured is up to [`Dial`].
+    fn endpoint(&self, host: &HostAddr) -> Result<Endpoint, CallError> {
+        let address = address(host);
+        let endpoint = Endpoint::from_shared(format!("http://{address}"))
+            .map_err(|error| unusable(host, &error))?;
+        if self.security.is_insecure() {
+            return Ok(endpoint);
+        }
+        let origin: Uri =
+            format!("https://{address}").parse().map_err(|error| unusable(host, &error))?;
+        Ok(endpoint.origin(origin))
+    }
+}
+
+#[cfg(feature = "server")]
+impl Connector {
+    /// A connection that is kept between calls: made with the first one, and made anew after it broke or the peer fell silent.
+    /// For the replicas of the management service, which call each other many times a second.
+    #[allow(dead_code, reason = "replicas on other hosts use it")]
+    pub(crate) fn keep(&self, host: &HostAddr) -> Result<KeptConnection, CallError> {
+        let channel = self
+            .endpoint(host)?
+            .connect_timeout(KEPT_SILENCE)
+            .http2_keep_alive_interval(KEPT_SILENCE)
+            .keep_alive_timeout(KEPT_SILENCE)
+            .keep_alive_while_idle(true)
+            .connect_with_connector_lazy(Dial::new(self.security.clone()));
+        Ok(KeptConnection { channel, host: host.clone(), component: self.component })
+    }
+}
+
+/// See [`Connector::keep`].
+#[cfg(feature = "server")]
+#[derive(Debug, Clone)]
+pub(crate) struct KeptConnection {
+    channel: Channel,
+    host: HostAddr,
+    component: Component,
+}
+
+#[cfg(feature = "server")]
+impl KeptConnection {
+    /// For one call that ends by `deadline`.
+    #[allow(dead_code, reason = "replicas on other hosts use it")]
+    pub(crate) fn until(&self, deadline: Instant) -> Connection {
+        let Self { channel, host, component } = self.clone();
+        Connection { channel, host, component, deadline }
+    }
+}
+
+/// Why there is no connection. What the handshake found is said as it is, the rest by its kind.
+fn unusable(host: &HostAddr, error: &(dyn std::error::Error + 'static)) -> CallError {
+    if let Some(insecure) = handshake_error(error) {
+        let mut fault = Fault::from(insecure);
+        fault.description = format!("host {host}: {}", fault.description);
+        return CallError::Fault(fault);
+    }
+    connection_fault(&host.to_string(), error)
+        .map_or_else(|| bad_host(host, error), CallError::Fault)
+}
+
+/// The handshake's own error, unless the connection broke by itself.
+fn handshake_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a TlsError> {
+    let mut cause = Some(error);
+    while let Some(current) = cause {
+        match current.downcast_ref::<TlsError>() {
+            Some(TlsError::Broken { .. } | TlsError::Late) => return None,
+            Some(found) => return Some(found),
+            None => cause = current.source(),
+        }
+    }
+    None
 }
 
 /// Servers listen on IPv4 only, so `localhost` needs no resolver.
@@ -112,7 +179,7 @@ impl Connection {
         let late = || CallError::DeadlineExceeded(format!("host {host} did not answer in time"));
         match tokio::time::timeout_at(self.deadline, method(self.channel, request)).await {
             Ok(Ok(response)) => Ok(response.into_inner()),
-            Ok(Err(status)) => Err(match CallError::from_status(&status, &host) {
+            Ok(Err(status)) => Err(match said_by(&status, &self.host, &host) {
                 CallError::Unimplemented(_) => {
                     CallError::Unimplemented(format!("host {host} does not have this request"))
                 }
@@ -122,5 +189,13 @@ impl Connection {
             }),
             Err(_) => Err(late()),
         }
+    }
+}
+
+/// The error that a status means. On a kept connection the handshake is part of the call.
+fn said_by(status: &Status, address: &HostAddr, host: &str) -> CallError {
+    match handshake_error(status) {
+        Some(_) => unusable(address, status),
+        None => CallError::from_status(status, host),
     }
 }

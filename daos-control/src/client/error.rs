@@ -10,6 +10,7 @@ use super::host_list::{HostListError, HostSet};
 use super::rank_set::{RankSet, RankSetError};
 use crate::config::yaml::Diagnostic;
 use crate::fault::{Der, Fault, code};
+use crate::tls::TlsError;
 use crate::wire::CallError;
 
 /// A request that failed. Every variant has a number and a remedy, see [`ClientError::fault`].
@@ -92,15 +93,9 @@ pub enum ClientError {
         /// What is wrong.
         problem: String,
     },
-    /// A certificate file is missing, and insecure mode was not asked for (R103).
-    #[error("certificate file {} does not exist", path.display())]
-    NoCertificate {
-        /// Path of the file.
-        path: PathBuf,
-    },
-    /// Certificates are there, but this version speaks only insecure mode.
-    #[error("this version cannot use certificates yet")]
-    CertificatesUnsupported,
+    /// Certificates cannot be used, and insecure mode was not asked for (R103).
+    #[error(transparent)]
+    Certificates(#[from] TlsError),
 }
 
 impl ClientError {
@@ -123,8 +118,7 @@ impl ClientError {
             Self::Unreadable { .. } => code::CLIENT_UNREADABLE_FILE,
             Self::Config(diagnostic) => diagnostic.problem.code(),
             Self::ConfigValue { code, .. } => *code,
-            Self::NoCertificate { .. } => code::SECURITY_MISSING_CERT_FILE,
-            Self::CertificatesUnsupported => code::CLIENT_CERTIFICATES_UNSUPPORTED,
+            Self::Certificates(error) => error.code(),
         }
     }
 
@@ -155,12 +149,7 @@ impl ClientError {
             Self::NoConfigFile { .. } => "name an existing file with -o",
             Self::Unreadable { .. } => "check that the file exists and that you may read it",
             Self::Config(_) | Self::ConfigValue { .. } => "correct the client configuration file",
-            Self::NoCertificate { .. } => {
-                "install the administrator's certificate, or use -i against an insecure system"
-            }
-            Self::CertificatesUnsupported => {
-                "use -i, or allow_insecure in transport_config, against an insecure system"
-            }
+            Self::Certificates(error) => error.resolution(),
         };
         text.to_owned()
     }
@@ -173,9 +162,7 @@ impl ClientError {
             Self::Call(CallError::Fault(fault)) => Some(fault.clone()),
             Self::Config(diagnostic) => Some(diagnostic.fault("client")),
             _ if self.code() == code::UNKNOWN => None,
-            Self::NoCertificate { .. } => {
-                Some(Fault::new("security", self.code(), self.to_string(), self.resolution()))
-            }
+            Self::Certificates(error) => Some(Fault::from(error)),
             _ => Some(Fault::new("client", self.code(), self.to_string(), self.resolution())),
         }
     }

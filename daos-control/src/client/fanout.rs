@@ -70,7 +70,7 @@ where
 {
     let deadline = Instant::now() + limit;
     each(hosts, |host| {
-        let call = &call;
+        let (connector, call) = (connector.clone(), &call);
         async move { call(connector.open(&host, deadline).await?).await }
     })
     .await

@@ -2,16 +2,16 @@
 //!
 //! Holds no connection; cheap to clone. The typed requests are methods defined beside their values.
 
-use std::path::Path;
 use std::time::Duration;
 
-use super::config::{ClientConfig, Transport};
+use super::config::ClientConfig;
 use super::connect::{Connection, Connector};
 use super::error::ClientError;
 use super::fanout::{HostResults, fan_out};
 use super::host_list::HostSet;
 use super::management::{self, Versioned};
 use super::retry::{Policy, Reaction, Retry};
+use crate::tls::Security;
 use crate::wire::{CallError, Component, address_system};
 
 /// Time for one request to all hosts (contract 1.9).
@@ -35,7 +35,7 @@ impl Client {
     /// A client of the configured system and hosts, in the administrator's name.
     ///
     /// # Errors
-    /// A missing certificate file, and for now any secure transport (R103).
+    /// Certificate files that are missing or not right (R103).
     pub fn new(config: &ClientConfig) -> Result<Self, ClientError> {
         Self::for_component(config, Component::Admin)
     }
@@ -45,22 +45,23 @@ impl Client {
     /// # Errors
     /// As [`Client::new`].
     pub fn for_component(config: &ClientConfig, component: Component) -> Result<Self, ClientError> {
-        if let Transport::Certificates { ca, certificate, key } = &config.transport {
-            let missing = [ca, certificate, key].into_iter().find(|path| !Path::exists(path));
-            return Err(match missing {
-                Some(path) => ClientError::NoCertificate { path: path.clone() },
-                None => ClientError::CertificatesUnsupported,
-            });
-        }
-        Ok(Self {
-            connector: Connector::insecure(component),
+        let security = config.transport.security(component)?;
+        Ok(Self::with_security(config, component, security))
+    }
+
+    /// As [`Client::for_component`], over connections that are secured in the way given; the configuration's
+    /// transport is not looked at. Servers share one [`Security`] among all who make connections.
+    #[must_use]
+    pub fn with_security(config: &ClientConfig, component: Component, security: Security) -> Self {
+        Self {
+            connector: Connector::new(component, security),
             system: address_system(&config.system_name),
             hosts: config.hosts.clone(),
             named: false,
             port: config.port,
             timeout: None,
             once: false,
-        })
+        }
     }
 
     /// The same client for these hosts instead of the configured ones.
@@ -113,7 +114,7 @@ impl Client {
         F: Fn(Connection) -> Fut,
         Fut: Future<Output = Result<T, CallError>>,
     {
-        fan_out(self.connector, self.hosts.clone(), self.limit(usual), call).await
+        fan_out(self.connector.clone(), self.hosts.clone(), self.limit(usual), call).await
     }
 
     /// One request to the management service.
@@ -134,7 +135,7 @@ impl Client {
         let retry = Retry::new(start, self.port, policy);
         let limit = self.limit(policy.limit);
         management::ask(request, limit, retry, |host, deadline| {
-            let (connector, call) = (self.connector, &call);
+            let (connector, call) = (self.connector.clone(), &call);
             async move { call(connector.open(&host, deadline).await?).await }
         })
         .await
@@ -212,10 +213,10 @@ mod tests {
         };
         let config = ClientConfig { transport, ..ClientConfig::default() };
         assert_eq!(Client::new(&config).unwrap_err().code(), 901);
-        let present = || "/dev/null".into();
+        let no_file = || "/dev/null".into();
         let transport =
-            Transport::Certificates { ca: present(), certificate: present(), key: present() };
+            Transport::Certificates { ca: no_file(), certificate: no_file(), key: no_file() };
         let config = ClientConfig { transport, ..config };
-        assert_eq!(Client::new(&config).unwrap_err().code(), 1348);
+        assert_eq!(Client::new(&config).unwrap_err().code(), 902);
     }
 }

@@ -29,6 +29,7 @@
 
 mod config;
 pub(crate) mod connect;
+mod dial;
 mod error;
 mod fanout;
 mod host_list;

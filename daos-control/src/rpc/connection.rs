@@ -1,16 +1,18 @@
 //! One connection to the control port. It ends with the server, whatever its peer does (W42): at once when the peer has
 //! said nothing yet, otherwise when the last answers have had their time.
 //!
-//! Made by `serve`. Knows bytes, no protocol.
+//! Made by `accept`. Knows bytes and whose they are, no protocol.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::{Connected, TcpConnectInfo};
+
+use super::access::Peer;
+use crate::tls::{Accepted, Link};
 
 /// The two moments at which connections end.
 #[derive(Debug, Clone, Default)]
@@ -21,28 +23,43 @@ pub(super) struct Closing {
     pub ends: CancellationToken,
 }
 
-/// A TCP stream that looks closed by its peer once it is to end.
+/// Who is at the other end, put into the extensions of every request of the connection.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    /// Addresses.
+    pub tcp: TcpConnectInfo,
+    /// What the caller's certificate says; `None` without certificates.
+    pub peer: Option<Peer>,
+}
+
+/// A stream that looks closed by its peer once it is to end.
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Link,
+    peer: Option<Peer>,
     has_spoken: bool,
     begins: Pin<Box<WaitForCancellationFutureOwned>>,
     ends: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 impl Connection {
-    pub fn new(stream: TcpStream, closing: &Closing) -> Self {
+    pub fn new(accepted: Accepted, closing: &Closing) -> Self {
+        let Accepted { link: stream, component } = accepted;
+        let peer = match &stream {
+            Link::Plain(_) => None,
+            Link::Tls(_) => Some(Peer(component)),
+        };
         let begins = Box::pin(closing.begins.clone().cancelled_owned());
         let ends = Box::pin(closing.ends.clone().cancelled_owned());
-        Self { stream, has_spoken: false, begins, ends }
+        Self { stream, peer, has_spoken: false, begins, ends }
     }
 }
 
 impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = Caller;
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.stream.connect_info()
+    fn connect_info(&self) -> Caller {
+        Caller { tcp: self.stream.tcp().connect_info(), peer: self.peer }
     }
 }
 

@@ -15,6 +15,7 @@ use tower::{Layer, Service};
 use tracing::{debug, info};
 
 use super::access::{Peer, Trust, authorize};
+use super::connection::Caller;
 
 /// The layer; put it around the whole server.
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +60,12 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        if let Some(Caller { tcp, peer }) = request.extensions_mut().remove::<Caller>() {
+            request.extensions_mut().insert(tcp);
+            // Handlers find here what the certificate says, whatever the headers say.
+            peer.map(|peer| request.extensions_mut().insert(peer));
+        }
         let call = Call::of(&request);
         let peer = request.extensions().get::<Peer>().copied();
         if let Err(refused) = authorize(self.trust, peer, &call.path) {
@@ -90,7 +96,9 @@ impl Call {
             .get::<TcpConnectInfo>()
             .and_then(TcpConnectInfo::remote_addr)
             .map_or_else(|| "unknown".to_owned(), |address| address.to_string());
-        Self { path: request.uri().path().to_owned(), from, begun: Instant::now() }
+        // With its query: no method has one, so what has one is no method.
+        let path = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
+        Self { path, from, begun: Instant::now() }
     }
 
     /// A failed call has its status in the headers; one that succeeded has none there yet.

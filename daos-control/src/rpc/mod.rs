@@ -4,6 +4,7 @@
 //! turn its answer back. Rules live in the use-cases, forms in `wire`, who may call in `access` and `admission`.
 
 mod absent;
+mod accept;
 pub mod access;
 pub mod admission;
 mod attach;

@@ -5,19 +5,20 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use futures_util::TryStreamExt;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tonic::service::Routes;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tracing::warn;
 
-use super::connection::{Closing, Connection};
+use super::accept;
+use super::access::Trust;
+use super::connection::Closing;
 use super::layers::GuardLayer;
 use crate::fault::{Fault, code};
+use crate::tls::{Acceptor, Security};
 
 /// Requests of one connection that are worked on at once; a client that sends more waits.
 const IN_FLIGHT: usize = 256;
@@ -40,17 +41,26 @@ impl Listening {
     ///
     /// # Errors
     /// When the listener has no address, which does not happen to one that is bound.
-    pub fn serve(listener: TcpListener, routes: Routes, guard: GuardLayer) -> Result<Self, Fault> {
+    pub fn serve(listener: TcpListener, routes: Routes, security: Security) -> Result<Self, Fault> {
+        Self::serve_with(listener, routes, Acceptor::new(security))
+    }
+
+    /// As [`Listening::serve`], with an acceptor of its own.
+    ///
+    /// # Errors
+    /// As [`Listening::serve`].
+    pub fn serve_with(
+        listener: TcpListener,
+        routes: Routes,
+        acceptor: Acceptor,
+    ) -> Result<Self, Fault> {
+        let trust = if acceptor.is_insecure() { Trust::Insecure } else { Trust::Certificates };
+        let guard = GuardLayer::new(trust);
         let address = listener.local_addr().map_err(|error| broken(&error))?;
         let closing = Closing::default();
         let (tell, ended) = watch::channel(None);
         let end = closing.clone();
-        // Answers are small writes one after another: without this each waits 40 ms for the peer's delayed acknowledgement.
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let incoming = incoming.map_ok({
-            let closing = closing.clone();
-            move |stream| Connection::new(stream, &closing)
-        });
+        let (incoming, accepting) = accept::incoming(listener, acceptor, closing.clone());
         let task = tokio::spawn(async move {
             let served = Server::builder()
                 .concurrency_limit_per_connection(IN_FLIGHT)
@@ -59,6 +69,8 @@ impl Listening {
                 .add_routes(routes)
                 .serve_with_incoming_shutdown(incoming, end.begins.cancelled())
                 .await;
+            // Ends by itself once nobody takes its connections.
+            let _ended = accepting.await;
             if let Err(error) = served {
                 tell.send_replace(Some(broken(&error)));
             }
@@ -126,9 +138,8 @@ mod tests {
     use tonic::service::Routes;
 
     use super::{Listening, timeout};
-    use crate::rpc::access::Trust;
-    use crate::rpc::layers::GuardLayer;
     use crate::rpc::listen;
+    use crate::tls::Security;
 
     const LONG: Duration = Duration::from_secs(60);
 
@@ -157,8 +168,7 @@ mod tests {
 
     async fn serving(service: Silent) -> Listening {
         let listener = listen::bind(Ipv4Addr::LOCALHOST, 0).await.expect("a free port");
-        let guard = GuardLayer::new(Trust::Insecure);
-        Listening::serve(listener, Routes::new(service), guard).expect("bound")
+        Listening::serve(listener, Routes::new(service), Security::Insecure).expect("bound")
     }
 
     #[tokio::test]

@@ -3,15 +3,18 @@
 
 use std::time::Duration;
 
+use tracing::warn;
+
 use super::claims::Claims;
 use super::options::StartOptions;
-use crate::client::{Client, ClientConfig, HostAddr, HostSet, Transport};
+use crate::client::{Client, ClientConfig, HostAddr, HostSet};
 use crate::config::{ServerConfig, fault_path};
 use crate::fault::{Fault, code};
 use crate::join::Host;
 use crate::management::Replicas;
 use crate::start_table::ReplicaRoles;
 use crate::supervisor::RestartPolicy;
+use crate::tls::{CertificateFiles, Security};
 use crate::wire::Component;
 
 /// How long a fault domain script may take.
@@ -19,14 +22,6 @@ const FAULT_DOMAIN: Duration = Duration::from_secs(30);
 
 /// Said plainly rather than half done.
 pub fn only_what_this_version_can(config: &ServerConfig) -> Result<(), Fault> {
-    if !config.transport.allow_insecure {
-        return Err(Fault::new(
-            "server",
-            code::SERVER_CERTIFICATES_UNSUPPORTED,
-            "this version cannot use certificates yet",
-            "set transport_config.allow_insecure to true, or start with -i, on a network you trust",
-        ));
-    }
     if config.replicas.len() > 1 {
         return Err(Fault::new(
             "server",
@@ -80,8 +75,30 @@ pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
+/// How this server is secured. Insecure mode was asked for, and is said all the same.
+pub fn security(config: &ServerConfig) -> Result<Security, Fault> {
+    let transport = &config.transport;
+    if transport.allow_insecure {
+        warn!(
+            "insecure mode: no certificates are used, everybody who reaches port {} is believed",
+            config.port
+        );
+        return Ok(Security::Insecure);
+    }
+    let files = CertificateFiles {
+        ca: transport.ca_cert.clone(),
+        certificate: transport.cert.clone(),
+        key: transport.key.clone(),
+    };
+    Ok(Security::with_certificates(files, Component::Server)?)
+}
+
 /// A client of the replicas, in the name of a server.
-pub fn peers(config: &ServerConfig, replicas: &Replicas) -> Result<Client, Fault> {
+pub fn peers(
+    config: &ServerConfig,
+    replicas: &Replicas,
+    security: Security,
+) -> Result<Client, Fault> {
     let mut hosts = HostSet::default();
     for address in &replicas.addresses {
         let host = HostAddr::parse(&address.to_string()).map_err(|error| unusable(&error))?;
@@ -91,10 +108,9 @@ pub fn peers(config: &ServerConfig, replicas: &Replicas) -> Result<Client, Fault
         system_name: config.name.clone(),
         port: config.port,
         hosts,
-        transport: Transport::Insecure,
         ..ClientConfig::default()
     };
-    Client::for_component(&settings, Component::Server).map_err(|error| unusable(&error))
+    Ok(Client::with_security(&settings, Component::Server, security))
 }
 
 fn unusable(error: &dyn std::error::Error) -> Fault {

@@ -17,7 +17,9 @@ use super::events::{deliver_engine_events, deliver_formats};
 use super::launch::LaunchFacts;
 use super::options::StartOptions;
 use super::parts::Parts;
-use super::place::{claim, host, host_name, only_what_this_version_can, peers, restart, roles};
+use super::place::{
+    claim, host, host_name, only_what_this_version_can, peers, restart, roles, security,
+};
 use super::storage_use::{EngineStorage, OpenDatabase};
 use super::upcalls::Upcalls;
 use crate::config::{DataPlane, ServerConfig};
@@ -26,8 +28,6 @@ use crate::fault::Fault;
 use crate::format::{FormatParts, FormatService, FormatTargets, Journal, NobodyWatches};
 use crate::join::Joiner;
 use crate::management::{ManagementKeeper, Replicas};
-use crate::rpc::access::Trust;
-use crate::rpc::layers::GuardLayer;
 use crate::rpc::{Listening, Node, listen, routes};
 use crate::supervisor::Supervisor;
 use crate::system_ops::{GrpcPeers, Limits, SystemOps};
@@ -68,12 +68,13 @@ impl Server {
     ) -> Result<Self, Fault> {
         let config = Arc::new(config);
         only_what_this_version_can(&config)?;
+        let security = security(&config)?;
         let claims = claim(&config)?;
         let replicas = Replicas::resolve(&config.replicas, config.port)?;
         let host = host(&config, &replicas, &options).await?;
         let (keeper, management) = ManagementKeeper::new(replicas.clone());
         let keeper = Arc::new(keeper);
-        let client = peers(&config, &replicas)?;
+        let client = peers(&config, &replicas, security.clone())?;
         let bound = options.control_address.unwrap_or(Ipv4Addr::UNSPECIFIED);
         let listener = listen::bind(bound, config.port).await?;
 
@@ -121,7 +122,8 @@ impl Server {
             join_all(engine_tasks).await;
         });
 
-        let operations = SystemOps::new(Arc::new(GrpcPeers), Limits::default());
+        let operations =
+            SystemOps::new(Arc::new(GrpcPeers::new(security.clone())), Limits::default());
         let node = Node {
             config: Arc::clone(&config),
             network: options.host.network,
@@ -133,8 +135,7 @@ impl Server {
             keeper: Arc::clone(&keeper),
             operations: operations.clone(),
         };
-        let listening =
-            Listening::serve(listener, routes(&node), GuardLayer::new(Trust::Insecure))?;
+        let listening = Listening::serve(listener, routes(&node), security)?;
         info!("DAOS server (pid {}) listening on {}", std::process::id(), listening.address());
 
         let (tell, ended) = watch::channel(None);

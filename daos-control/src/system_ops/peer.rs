@@ -13,6 +13,7 @@ use super::fanout::RankReply;
 use crate::client::HostAddr;
 use crate::client::connect::{Connector, MAX_ANSWER};
 use crate::engine::RankAction;
+use crate::tls::Security;
 use crate::wire::{CallError, Component};
 
 /// What one host is asked to do.
@@ -83,8 +84,18 @@ impl Limits {
 }
 
 /// The real body: one connection per call.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct GrpcPeers;
+#[derive(Debug, Clone)]
+pub struct GrpcPeers {
+    connector: Connector,
+}
+
+impl GrpcPeers {
+    /// Over connections that are secured in this way, in the name of a server.
+    #[must_use]
+    pub fn new(security: Security) -> Self {
+        Self { connector: Connector::new(Component::Server, security) }
+    }
+}
 
 #[async_trait]
 impl Peers for GrpcPeers {
@@ -96,7 +107,7 @@ impl Peers for GrpcPeers {
     ) -> Result<Vec<RankReply>, CallError> {
         let host = HostAddr::parse(&host.to_string())
             .map_err(|error| CallError::text(error.to_string()))?;
-        let connection = Connector::insecure(Component::Server).open(&host, deadline).await?;
+        let connection = self.connector.open(&host, deadline).await?;
         let message = RanksReq {
             force: call.force,
             ranks: call.ranks.to_string(),

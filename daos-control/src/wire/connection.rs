@@ -39,7 +39,7 @@ fn by_kind(kind: io::ErrorKind) -> Option<i32> {
 }
 
 fn by_text(text: &str) -> Option<i32> {
-    const TEXTS: [(&str, i32); 10] = [
+    const TEXTS: [(&str, i32); 11] = [
         ("connection refused", code::CLIENT_CONNECTION_REFUSED),
         ("connection closed", code::CLIENT_CONNECTION_CLOSED),
         ("transport is closing", code::CLIENT_CONNECTION_CLOSED),
@@ -49,6 +49,8 @@ fn by_text(text: &str) -> Option<i32> {
         ("no such host", code::CLIENT_CONNECTION_BAD_HOST),
         ("failed to lookup address", code::CLIENT_CONNECTION_BAD_HOST),
         ("certificate has expired", code::SECURITY_INVALID_CERT),
+        // What HTTP/2 says of a connection that should have been secured (RFC 9113 7).
+        ("security properties do not meet", code::SECURITY_NOT_TLS),
         ("i/o timeout", code::CLIENT_CONNECTION_TIMED_OUT),
     ];
     let text = text.to_ascii_lowercase();
@@ -73,16 +75,21 @@ fn describe(number: i32, host: &str, error: &(dyn Error + 'static)) -> Fault {
             format!("host {host} closed the connection"),
             "check that both sides use certificates or neither does, and the server's log",
         ),
+        code::SECURITY_NOT_TLS => (
+            format!("host {host} requires certificates"),
+            "leave -i and allow_insecure out and install certificates (daos_server cert makes them)",
+        ),
         code::SECURITY_INVALID_CERT => (
             format!("a certificate in the connection to {host} has expired"),
-            "renew the certificate and restart what uses it",
+            "issue a new certificate (daos_server cert issue), or check the clocks of both hosts",
         ),
         _ => (
             format!("host {host} did not answer in time"),
             "check that the host is up and that no firewall drops the port",
         ),
     };
-    let domain = if number == code::SECURITY_INVALID_CERT { "security" } else { "client" };
+    let of_security = matches!(number, code::SECURITY_INVALID_CERT | code::SECURITY_NOT_TLS);
+    let domain = if of_security { "security" } else { "client" };
     Fault::new(domain, number, description, resolution).with_reason(innermost(error))
 }
 

@@ -12,11 +12,10 @@ use daos_control::format::{
 };
 use daos_control::management::{ManagementKeeper, Opening, Replicas};
 use daos_control::network;
-use daos_control::rpc::access::Trust;
-use daos_control::rpc::layers::GuardLayer;
 use daos_control::rpc::{Listening, Node, listen, routes};
 use daos_control::supervisor::{CallLimits, SimSupervisor};
 use daos_control::system_ops::{GrpcPeers, Limits, SystemOps};
+use daos_control::tls::Security;
 use daos_control::wire::{CallError, Component, sign};
 use daos_membership::ControlAddress;
 use daos_storage_nvme::sim::SimBdev;
@@ -108,10 +107,9 @@ impl Host {
             engines: engines.clone(),
             management,
             keeper: keeper.clone(),
-            operations: SystemOps::new(Arc::new(GrpcPeers), limits),
+            operations: SystemOps::new(Arc::new(GrpcPeers::new(Security::Insecure)), limits),
         };
-        let guard = GuardLayer::new(Trust::Insecure);
-        let listening = Listening::serve(listener, routes(&node), guard).unwrap();
+        let listening = Listening::serve(listener, routes(&node), Security::Insecure).unwrap();
         Self { address, keeper, engines, listening, _dir: dir }
     }
 

@@ -121,7 +121,7 @@ impl Client {
             planned.into_iter().map(|(host, plan)| (host, plan.digest)).collect();
         let hosts: Vec<HostAddr> = digests.keys().cloned().chain(unplanned).collect();
         let limit = self.limit(FORMAT_TIMEOUT);
-        let mut results = fan_out(self.connector, hosts, limit, |connection| {
+        let mut results = fan_out(self.connector.clone(), hosts, limit, |connection| {
             let digest = digests.get(connection.host()).cloned();
             async move {
                 match digest {

@@ -91,9 +91,10 @@ impl Client {
             .filter_map(|text| HostAddr::parse(text).ok())
             .map(|host| host.or_port(self.default_port()))
             .collect();
-        let asked = fan_out(self.connector, replicas, self.limit(REPLICA_TIMEOUT), |connection| {
-            wire::system::leader(connection, self.system())
-        });
+        let asked =
+            fan_out(self.connector.clone(), replicas, self.limit(REPLICA_TIMEOUT), |connection| {
+                wire::system::leader(connection, self.system())
+            });
         leader.down = asked.await.failures.into_iter().map(|(host, _)| host.to_string()).collect();
         Ok(leader)
     }

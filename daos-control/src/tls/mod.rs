@@ -1,0 +1,30 @@
+//! Mutual TLS with a private authority: whose certificates these are, and streams on which both sides have shown theirs.
+//!
+//! Used by `client::connect` and `rpc::serve`, the only two places where connections are made and taken. A peer is
+//! verified by authority and role, never by host name (contract 1.8). Knows no request.
+
+#[cfg(feature = "server")]
+mod acceptor;
+mod certificate;
+mod credentials;
+mod error;
+mod files;
+mod link;
+#[cfg(feature = "server")]
+mod refuse_plain;
+mod store;
+mod stream;
+mod trust;
+
+#[path = "rustls_body.rs"]
+mod body;
+
+#[cfg(feature = "server")]
+pub use acceptor::{Accepted, Acceptor};
+pub use certificate::{Certificate, WARN_DAYS};
+pub use credentials::Credentials;
+pub use error::TlsError;
+pub use files::CertificateFiles;
+pub use link::Link;
+pub use store::{CredentialStore, Security};
+pub use stream::{TlsStream, accept, connect};
