@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::address::ControlAddress;
 use crate::clock::Timestamp;
 use crate::error::ChangeRefused;
 use crate::event::EventNote;
@@ -100,6 +101,11 @@ pub enum Change {
     SetDomainLabels {
         /// One per level.
         labels: Vec<String>,
+    },
+    /// Where replicas of the system are to be, in the order they are told to clients.
+    SetWantedReplicas {
+        /// Their control addresses.
+        addresses: Vec<ControlAddress>,
     },
     /// Turns checker mode on or off.
     SetCheckerEnabled {
@@ -241,6 +247,7 @@ mod tests {
         r#"{"v":1,"at":7,"by":"b","changes":[{"record_event":{"event":{"kind":"leader"}}},{"record_event":{"event":{"kind":"engine","ranks":"1-2","host":"10.0.0.1:10001","why":"w"}}}]}"#,
         r#"{"v":1,"at":7,"changes":[{"hold_deaths":{"deaths":[{"rank":1,"incarnation":5},{"rank":2}],"reason":"r"}},{"drop_deaths":{"ranks":"1","reason":"r"}}]}"#,
         r#"{"v":1,"at":7,"changes":[{"set_attributes":{"values":{"a":"b"}}},{"set_properties":{"values":{"self_heal":"none"}}},{"set_fabric_providers":{"providers":["ofi+tcp"]}},{"pause_group_update":{"paused":true}},{"set_domain_labels":{"labels":["rack","host"]}},{"set_checker_enabled":{"enabled":false}}]}"#,
+        r#"{"v":1,"at":7,"changes":[{"set_wanted_replicas":{"addresses":["10.0.0.1:10001","10.0.0.2:10001"]}}]}"#,
     ];
 
     #[test]

@@ -61,6 +61,7 @@ mod group_map;
 pub mod invariants;
 mod member;
 mod rank;
+mod replica;
 mod replicate;
 mod service;
 mod state;
@@ -78,16 +79,20 @@ pub use decide::resolve::{AdminExcludedRanks, NamedHost, QueryResult, Resolved, 
 pub use decide::states::{MemberResult, OnFailure, ReportOutcome};
 pub use error::{
     AddressSyntaxError, AttributeError, ChangeRefused, FaultDomainError, JoinRefused,
-    MembershipError, PropertyError, ProviderChangeRefused, RankSyntaxError, SelectionError,
-    UnknownState, code,
+    MembershipError, PropertyError, ProviderChangeRefused, RankSyntaxError, ReplicaIdSyntaxError,
+    SelectionError, UnknownState, code,
 };
 pub use event::{Event, EventKind, EventNote, LONGEST_REASON};
 pub use fault_domain::{FaultDomain, FaultDomainLevel, FaultDomainTree, MAX_LEVELS};
 pub use group_map::{GroupMap, GroupMapEngine};
 pub use member::Member;
 pub use rank::{Incarnation, Rank, RankSet};
+pub use replica::{RecordedReplicas, Replica, ReplicaId, ReplicaSet};
 pub use replicate::{
-    Local, LocalOptions, Replicate, ReplicateError, Role, RoleInfo, SystemCell, SystemView,
+    Answer, Append, Appended, Ask, Local, LocalOptions, MessageError, ReceiveRefused, ReplicaBody,
+    ReplicaMessage, ReplicaNetwork, ReplicaProgress, ReplicaUnreachable, ReplicasError,
+    ReplicasStatus, Replicate, ReplicateError, RequestVote, Role, RoleInfo, SnapshotPart,
+    SnapshotTaken, SystemCell, SystemView, Voted,
 };
 pub use service::{
     BATCH_LENGTH, JoinReply, JoinState, Membership, MembershipHandle, MembershipOptions,
@@ -95,7 +100,7 @@ pub use service::{
 };
 pub use state::{MemberState, StateMask};
 pub use store::{
-    LogBounds, LogEntry, LogId, RedbStore, STORE_DIR, STORE_FILE, Store, StoreError,
+    EntryContent, LogBounds, LogEntry, LogId, RedbStore, STORE_DIR, STORE_FILE, Store, StoreError,
     StoredSnapshot, Vote,
 };
 #[cfg(feature = "testing")]

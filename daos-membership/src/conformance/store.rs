@@ -1,6 +1,7 @@
 //! What every store must keep.
 
 use super::samples;
+use crate::replica::{RecordedReplicas, Replica, ReplicaId, ReplicaSet};
 use crate::store::{LogBounds, LogEntry, LogId, Store, StoreError, StoredSnapshot, Vote};
 
 /// A place where a store of [`samples::identity`] can be opened, closed by dropping it, and opened again.
@@ -14,7 +15,7 @@ pub trait StorePlace {
 /// # Panics
 /// When a rule is broken.
 pub fn store_suite(mut new_place: impl FnMut() -> Box<dyn StorePlace>) {
-    let rules: [fn(&mut dyn StorePlace); 8] = [
+    let rules: [fn(&mut dyn StorePlace); 11] = [
         starts_empty,
         keeps_entries_in_order,
         refuses_gaps,
@@ -23,6 +24,9 @@ pub fn store_suite(mut new_place: impl FnMut() -> Box<dyn StorePlace>) {
         keeps_snapshots_of_any_size,
         goes_on_after_a_purge,
         purges_only_what_the_snapshot_holds,
+        purges_beyond_the_end_of_the_log,
+        keeps_the_replicas_of_a_snapshot,
+        belongs_to_one_replica,
     ];
     for rule in rules {
         rule(&mut *new_place());
@@ -40,7 +44,7 @@ fn entries(term: u64, indices: std::ops::RangeInclusive<u64>) -> Vec<LogEntry> {
 
 fn snapshot(index: u64, bytes: usize) -> StoredSnapshot {
     let data = (0..bytes).map(|at| (at % 251) as u8).collect();
-    StoredSnapshot { upto: LogId { term: 1, index }, data }
+    StoredSnapshot { upto: LogId { term: 1, index }, replicas: None, data }
 }
 
 fn starts_empty(place: &mut dyn StorePlace) {
@@ -98,7 +102,9 @@ fn truncates_what_was_overruled(place: &mut dyn StorePlace) {
 }
 
 fn keeps_votes(place: &mut dyn StorePlace) {
-    for (term, voted_for, committed) in [(1, None, true), (7, Some(3), false), (7, Some(3), true)] {
+    for (term, voted_for, committed) in
+        [(1, None, true), (7, Some(ReplicaId(3)), false), (7, Some(ReplicaId(3)), true)]
+    {
         let vote = Vote { term, voted_for, committed };
         place.open().save_vote(vote).unwrap();
         assert_eq!(place.open().vote().unwrap(), vote);
@@ -121,13 +127,13 @@ fn goes_on_after_a_purge(place: &mut dyn StorePlace) {
     store.append(&entries(1, 1..=6)).unwrap();
     store.save_snapshot(&snapshot(6, 10)).unwrap();
     assert_eq!(store.entries(1, 100).unwrap().len(), 6, "a snapshot alone drops nothing");
-    store.purge(4).unwrap();
+    store.purge(LogId { term: 1, index: 4 }).unwrap();
     assert_eq!(store.entries(1, 100).unwrap(), entries(1, 5..=6));
-    store.purge(6).unwrap();
+    store.purge(LogId { term: 1, index: 6 }).unwrap();
     drop(store);
     let store = place.open();
     let id = Some(LogId { term: 1, index: 6 });
-    let bounds = LogBounds { first: None, last: None, snapshot: id };
+    let bounds = LogBounds { first: None, last: None, snapshot: id, purged: id };
     assert_eq!(store.bounds().unwrap(), bounds);
     assert!(store.append(&entries(1, 1..=1)).is_err(), "numbers start after the snapshot");
     store.append(&entries(1, 7..=8)).unwrap();
@@ -138,8 +144,48 @@ fn goes_on_after_a_purge(place: &mut dyn StorePlace) {
 fn purges_only_what_the_snapshot_holds(place: &mut dyn StorePlace) {
     let store = place.open();
     store.append(&entries(1, 1..=6)).unwrap();
-    assert!(matches!(store.purge(1), Err(StoreError::Gap { last: 0, asked: 1, .. })));
+    assert!(matches!(
+        store.purge(LogId { term: 1, index: 1 }),
+        Err(StoreError::Gap { last: 0, asked: 1, .. })
+    ));
     store.save_snapshot(&snapshot(3, 10)).unwrap();
-    assert!(matches!(store.purge(4), Err(StoreError::Gap { last: 3, asked: 4, .. })));
+    assert!(matches!(
+        store.purge(LogId { term: 1, index: 4 }),
+        Err(StoreError::Gap { last: 3, asked: 4, .. })
+    ));
     assert_eq!(store.entries(1, 100).unwrap(), entries(1, 1..=6));
+}
+
+fn purges_beyond_the_end_of_the_log(place: &mut dyn StorePlace) {
+    let store = place.open();
+    store.append(&entries(1, 1..=6)).unwrap();
+    store.save_snapshot(&snapshot(50, 10)).unwrap();
+    let upto = LogId { term: 1, index: 50 };
+    store.purge(upto).unwrap();
+    drop(store);
+    let store = place.open();
+    assert_eq!(store.bounds().unwrap().purged, Some(upto), "it is noted what was dropped");
+    store.append(&entries(2, 51..=52)).unwrap();
+    assert_eq!(store.entries(1, 100).unwrap(), entries(2, 51..=52));
+}
+
+fn keeps_the_replicas_of_a_snapshot(place: &mut dyn StorePlace) {
+    let me = Replica { id: ReplicaId(u64::MAX), address: samples::member(1).address };
+    let at = Some(LogId { term: 1, index: 2 });
+    for set in [ReplicaSet::default(), ReplicaSet::alone(me)] {
+        let replicas = Some(RecordedReplicas { at, set });
+        let kept = StoredSnapshot { replicas, ..snapshot(3, 700_000) };
+        place.open().save_snapshot(&kept).unwrap();
+        assert_eq!(place.open().snapshot().unwrap(), Some(kept));
+    }
+}
+
+fn belongs_to_one_replica(place: &mut dyn StorePlace) {
+    assert_eq!(place.open().replica().unwrap(), None, "a new store is nobody's");
+    for _ in 0..2 {
+        place.open().save_replica(ReplicaId(u64::MAX)).unwrap();
+        let store = place.open();
+        assert_eq!(store.replica().unwrap(), Some(ReplicaId(u64::MAX)));
+        assert!(store.save_replica(ReplicaId(1)).is_err(), "a store changes hands");
+    }
 }

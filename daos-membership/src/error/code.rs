@@ -1,4 +1,4 @@
-//! Fault numbers of this crate that DAOS 2.8 has no number for: 1290-1309.
+//! Fault numbers of this crate that DAOS 2.8 has no number for: 1290-1309, and 1380-1389 for replication.
 
 /// The system database is missing or cannot be read.
 pub const STORE_UNREADABLE: i32 = 1290;
@@ -40,5 +40,17 @@ pub const PROVIDER_CHANGE: i32 = 1307;
 pub const MEMBER_IN_USE: i32 = 1308;
 /// Whether a change happened is not known.
 pub const OUTCOME_UNKNOWN: i32 = 1309;
+/// A message between replicas cannot be understood or is meant for another one.
+pub const REPLICA_MESSAGE: i32 = 1380;
+/// No replica, or no learner, with this id.
+pub const NO_SUCH_REPLICA: i32 = 1381;
+/// Another change of the replicas is under way.
+pub const REPLICAS_CHANGING: i32 = 1382;
+/// The replica works alone, so there is nobody to share with or to give way to.
+pub const REPLICA_ALONE: i32 = 1383;
+/// A change would leave no replica that votes.
+pub const NO_VOTER_LEFT: i32 = 1384;
+/// A backup of the system database cannot be used.
+pub const BACKUP_UNUSABLE: i32 = 1385;
 /// An exclusion would leave the hosts of the management service without a usable engine.
 pub const LAST_USABLE_ENGINE: i32 = 1415;

@@ -13,7 +13,9 @@ use uuid::Uuid;
 
 pub use self::join::JoinRefused;
 pub use self::request::{AttributeError, PropertyError, SelectionError};
-pub use self::syntax::{AddressSyntaxError, FaultDomainError, RankSyntaxError, UnknownState};
+pub use self::syntax::{
+    AddressSyntaxError, FaultDomainError, RankSyntaxError, ReplicaIdSyntaxError, UnknownState,
+};
 use crate::address::ControlAddress;
 use crate::rank::Rank;
 use crate::replicate::ReplicateError;

@@ -51,6 +51,28 @@ impl RankSyntaxError {
     }
 }
 
+/// A text that is no id of a replica.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("\"{text}\" is not the id of a replica, sixteen hexadecimal digits")]
+pub struct ReplicaIdSyntaxError {
+    /// The text.
+    pub text: String,
+}
+
+impl ReplicaIdSyntaxError {
+    /// Stable number.
+    #[must_use]
+    pub fn code(&self) -> i32 {
+        code::NO_SUCH_REPLICA
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn resolution(&self) -> &'static str {
+        "take the id as it is listed (dmg system ms status)"
+    }
+}
+
 /// A text that is no control address.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("\"{text}\" is not an address of the form ip:port")]

@@ -3,16 +3,21 @@
 //! It writes the same tables as a member of a quorum would, with term 1, so that replicas can be added later.
 //! When its storage fails it stops for good: what was half written is known only after a restart.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::{Replicate, ReplicateError, Role, RoleInfo, SystemCell, SystemView};
+use super::{
+    ReplicasError, ReplicasStatus, Replicate, ReplicateError, Role, RoleInfo, SystemCell,
+    SystemView,
+};
 use crate::address::ControlAddress;
 use crate::command::{Applied, Command, DecodeError};
-use crate::store::{LogEntry, LogId, Store, StoreError, StoredSnapshot, Vote};
+use crate::replica::{RecordedReplicas, Replica, ReplicaId, ReplicaSet};
+use crate::store::{EntryContent, LogEntry, LogId, Store, StoreError, StoredSnapshot, Vote};
 use crate::system::{SnapshotError, System, SystemSnapshot};
 
 /// Entries read at a time when the log is replayed.
@@ -38,6 +43,7 @@ impl Default for LocalOptions {
 #[derive(Debug)]
 pub struct Local {
     shared: Arc<Shared>,
+    me: Replica,
     blocks: bool,
 }
 
@@ -55,6 +61,8 @@ struct Log {
     store: Option<Box<dyn Store>>,
     failed: Option<Arc<StoreError>>,
     last: LogId,
+    /// The last entry that the stored snapshot holds.
+    snapshot: Option<LogId>,
     /// Entries and bytes since the last snapshot, and the size of that.
     entries: u64,
     bytes: usize,
@@ -93,12 +101,15 @@ impl Local {
         if !vote.committed || vote.term != term {
             store.save_vote(Vote { term, voted_for: None, committed: true })?;
         }
+        // A store without an id belongs to a replica that never had anybody to tell it to.
+        let me = Replica { id: store.replica()?.unwrap_or_default(), address: me };
         let (system, log) = replay(store, term, options)?;
-        let leader = Some(me);
-        let role = RoleInfo { role: Role::Leader, term, me, leader, replicas: vec![me] };
+        let (address, leader) = (me.address, Some(me.address));
+        let replicas = vec![address];
+        let role = RoleInfo { role: Role::Leader, term, me: address, leader, replicas };
         let (role, _) = watch::channel(role);
         let shared = Shared { cell: SystemCell::new(system), role, log: Mutex::new(log) };
-        Ok(Self { shared: Arc::new(shared), blocks })
+        Ok(Self { shared: Arc::new(shared), me, blocks })
     }
 }
 
@@ -111,7 +122,9 @@ fn replay(
     let newer =
         |found: u16, known: u16| StoreError::Newer { path: store.place().to_owned(), found, known };
     let (mut system, mut last, mut snapshot_bytes) = (System::new(store.identity().clone()), 0, 0);
-    if let Some(StoredSnapshot { upto, data }) = store.snapshot()? {
+    let (mut held, mut replicas) = (None, None);
+    if let Some(StoredSnapshot { upto, data, replicas: recorded }) = store.snapshot()? {
+        (held, replicas) = (Some(upto), recorded.map(|recorded| recorded.set));
         let snapshot = SystemSnapshot::decode(&data).map_err(SnapshotError::from);
         system = snapshot.and_then(System::from_snapshot).map_err(|error| match error {
             SnapshotError::Decode(DecodeError::Newer { found }) => {
@@ -132,20 +145,30 @@ fn replay(
             if id.index != last + 1 {
                 return Err(corrupt(format!("log entry {} is missing", last + 1)));
             }
-            let command = Command::decode(payload).map_err(|error| match error {
+            let unreadable = |error| match error {
                 DecodeError::Newer { found } => newer(found, Command::VERSION),
                 other => corrupt(format!("log entry {}: {}", id.index, chain(&other))),
-            })?;
-            system.apply(&command);
+            };
+            match EntryContent::decode(payload.clone()).map_err(unreadable)? {
+                EntryContent::Command(bytes) => {
+                    system.apply(&Command::decode(&bytes).map_err(unreadable)?);
+                }
+                EntryContent::Replicas(set) => replicas = Some(set),
+                EntryContent::Blank => {}
+            }
             last = id.index;
             bytes += payload.len();
         }
         entries += chunk.len() as u64;
         debug_assert_eq!(end, last);
     }
+    let voters = replicas.as_ref().map_or(0, |set: &ReplicaSet| set.voting().len());
+    if voters > 1 {
+        return Err(StoreError::Shared { path: store.place().to_owned(), voters });
+    }
     let last = LogId { term, index: last };
-    let store = Some(store);
-    let log = Log { store, failed: None, last, entries, bytes, snapshot_bytes, options };
+    let (store, snapshot) = (Some(store), held);
+    let log = Log { store, failed: None, last, snapshot, entries, bytes, snapshot_bytes, options };
     Ok((system, log))
 }
 
@@ -190,9 +213,9 @@ impl Shared {
         let size = data.len();
         self.trusted(log, |log, store| {
             let upto = log.last;
-            store.save_snapshot(&StoredSnapshot { upto, data })?;
-            store.purge(upto.index)?;
-            (log.entries, log.bytes, log.snapshot_bytes) = (0, 0, size);
+            store.save_snapshot(&StoredSnapshot { upto, replicas: None, data })?;
+            store.purge(upto)?;
+            (log.snapshot, log.entries, log.bytes, log.snapshot_bytes) = (Some(upto), 0, 0, size);
             Ok(())
         })
     }
@@ -267,6 +290,42 @@ impl Replicate for Local {
         let done =
             run(self.blocks, move || shared.with_log(|log| shared.store_snapshot(log))).await;
         done.unwrap_or(Err(ReplicateError::Stopped))
+    }
+
+    fn replicas(&self) -> ReplicasStatus {
+        let info = self.shared.role.borrow().clone();
+        let (last, snapshot) = self.shared.with_log(|log| (log.last, log.snapshot));
+        let last = Some(last).filter(|last| last.index > 0);
+        let set = ReplicaSet::alone(self.me);
+        ReplicasStatus {
+            me: self.me,
+            leader: info.leader.map(|_| self.me),
+            info,
+            replicas: RecordedReplicas { at: None, set },
+            changing: false,
+            last_log: last,
+            applied: last,
+            snapshot,
+            progress: BTreeMap::new(),
+            leader_heard: None,
+        }
+    }
+
+    async fn add_learner(&self, _replica: Replica) -> Result<(), ReplicasError> {
+        Err(ReplicasError::Alone)
+    }
+
+    async fn change_voters(
+        &self,
+        _add: &[ReplicaId],
+        _remove: &[ReplicaId],
+        _within: Duration,
+    ) -> Result<(), ReplicasError> {
+        Err(ReplicasError::Alone)
+    }
+
+    fn give_way(&self, _reason: &str) -> Result<(), ReplicasError> {
+        Err(ReplicasError::Alone)
     }
 
     async fn shutdown(&self) {

@@ -4,6 +4,9 @@
 //! another body behind the same trait and passes the same suite. Knows nothing of joins or of the wire.
 
 mod local;
+mod message;
+mod network;
+mod status;
 mod view;
 
 use std::fmt;
@@ -15,10 +18,17 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 pub use self::local::{Local, LocalOptions};
+pub use self::message::{
+    Answer, Append, Appended, Ask, MessageError, ReplicaBody, ReplicaMessage, RequestVote,
+    SnapshotPart, SnapshotTaken, Voted,
+};
+pub use self::network::{ReplicaNetwork, ReplicaUnreachable};
+pub use self::status::{ReceiveRefused, ReplicaProgress, ReplicasError, ReplicasStatus};
 pub use self::view::{SystemCell, SystemView};
 use crate::address::ControlAddress;
 use crate::command::{Applied, Command};
 use crate::error::code;
+use crate::replica::{Replica, ReplicaId};
 use crate::store::StoreError;
 
 /// What a replica is at the moment.
@@ -32,6 +42,8 @@ pub enum Role {
     Candidate,
     /// It is being brought up to date and has no vote yet.
     Learner,
+    /// The others have removed it: it has no part in the system any more and does not ask for votes.
+    Removed,
     /// It stopped by itself, since its storage failed it. Only a restart helps.
     Failed(Arc<StoreError>),
     /// It was shut down.
@@ -45,6 +57,7 @@ impl fmt::Display for Role {
             Self::Follower => f.write_str("follower"),
             Self::Candidate => f.write_str("candidate"),
             Self::Learner => f.write_str("learner"),
+            Self::Removed => f.write_str("removed"),
             Self::Failed(cause) => write!(f, "failed ({cause})"),
             Self::Stopped => f.write_str("stopped"),
         }
@@ -76,7 +89,7 @@ impl RoleInfo {
             Role::Leader => Ok(()),
             Role::Stopped => Err(ReplicateError::Stopped),
             Role::Failed(cause) => Err(ReplicateError::Failed(Arc::clone(cause))),
-            Role::Follower | Role::Candidate | Role::Learner => {
+            Role::Follower | Role::Candidate | Role::Learner | Role::Removed => {
                 let others = self.replicas.iter().filter(|replica| **replica != self.me);
                 let hint = self.leader.filter(|leader| *leader != self.me);
                 Err(ReplicateError::NotLeader { hint, replicas: others.copied().collect() })
@@ -165,6 +178,37 @@ pub trait Replicate: Send + Sync + fmt::Debug {
     /// # Errors
     /// When it cannot be stored.
     async fn snapshot(&self) -> Result<(), ReplicateError>;
+
+    /// What is known here about all replicas, at this moment.
+    fn replicas(&self) -> ReplicasStatus;
+
+    /// Lets a replica take part without a vote; it is brought up to date from now on. Returns when the others
+    /// know of it, not when it is up to date ([`ReplicasStatus::lag_of`]). Adding it again changes nothing.
+    ///
+    /// # Errors
+    /// [`ReplicasError`]; this replica has to lead.
+    async fn add_learner(&self, replica: Replica) -> Result<(), ReplicasError>;
+
+    /// Gives a vote to the replicas in `add`, which have to be learners, and takes those in `remove` out, in one
+    /// change: at no moment can two majorities decide apart. Returns when it is complete. A change that was cut
+    /// short, by a deadline or a new leader, is completed by whoever leads.
+    ///
+    /// # Errors
+    /// [`ReplicasError`]; this replica has to lead. [`ReplicateError::OutcomeUnknown`] when it takes longer than
+    /// `within`.
+    async fn change_voters(
+        &self,
+        add: &[ReplicaId],
+        remove: &[ReplicaId],
+        within: Duration,
+    ) -> Result<(), ReplicasError>;
+
+    /// Stops leading, so that another replica takes over. If none does in a bounded time, it leads on. Until
+    /// then it shows no leader and refuses what is proposed.
+    ///
+    /// # Errors
+    /// [`ReplicasError::Alone`] when nobody could take over, [`ReplicateError::NotLeader`] when it does not lead.
+    fn give_way(&self, reason: &str) -> Result<(), ReplicasError>;
 
     /// Ends the replica in good order and closes its store. Whatever is proposed afterwards is refused.
     async fn shutdown(&self);

@@ -5,6 +5,7 @@
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind};
+use std::ops::Range;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{LogBounds, LogEntry, LogId, Store, StoreError, StoredSnapshot, Vote};
+use crate::replica::{RecordedReplicas, ReplicaId};
 use crate::system::SystemIdentity;
 
 /// Directory of the system database, below the directory that is given (contract 5.1).
@@ -33,6 +35,12 @@ const FORMAT: u16 = 1;
 const CACHE_BYTES: usize = 4 << 20;
 /// A snapshot is stored in parts of this size, so that no page run as large as a snapshot is needed.
 const SNAPSHOT_PART: usize = 256 << 10;
+/// Parts that are written at once. Between two such writes the log can be appended to.
+const PARTS_AT_ONCE: usize = 4;
+/// Parts of every second snapshot are numbered from here on, those of the others from 0.
+const SECOND_PLACE: u32 = 1 << 30;
+/// Memory that is reserved for a snapshot on the word of its head alone.
+const MAX_RESERVED: usize = 64 << 20;
 
 /// Index to term and content.
 const LOG: TableDefinition<'_, u64, (u64, &[u8])> = TableDefinition::new("log");
@@ -43,11 +51,18 @@ const META_FORMAT: &str = "format";
 const META_SYSTEM: &str = "system";
 const META_VOTE: &str = "vote";
 const META_SNAPSHOT: &str = "snapshot";
+const META_REPLICA: &str = "replica";
+const META_PURGED: &str = "purged";
 
 #[derive(Serialize, Deserialize)]
 struct SnapshotHead {
     upto: LogId,
     bytes: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    replicas: Option<RecordedReplicas>,
+    /// Number of its first part, so that a new one is written beside the one that counts.
+    #[serde(default)]
+    first_part: u32,
 }
 
 /// The store in a file. See [`Store`] for what it keeps.
@@ -208,6 +223,18 @@ impl RedbStore {
         run().map_err(|error| using(&self.path, "read", error))
     }
 
+    /// Writes the next parts of a snapshot, and drops what a former attempt left in their place.
+    fn write_parts(&self, place: Range<u32>, batch: &[u8]) -> Result<(), StoreError> {
+        self.write("write", |txn| {
+            let mut parts = txn.open_table(SNAPSHOT)?;
+            parts.retain_in(place.clone(), |_, _| false)?;
+            for (number, part) in place.zip(batch.chunks(SNAPSHOT_PART)) {
+                parts.insert(number, part)?;
+            }
+            Ok(())
+        })
+    }
+
     fn gap(&self, last: u64, asked: u64) -> StoreError {
         StoreError::Gap { path: self.path.clone(), last, asked }
     }
@@ -220,6 +247,17 @@ impl Store for RedbStore {
 
     fn place(&self) -> &Path {
         &self.path
+    }
+
+    fn replica(&self) -> Result<Option<ReplicaId>, StoreError> {
+        self.read(|txn| get_meta(txn, META_REPLICA))
+    }
+
+    fn save_replica(&self, replica: ReplicaId) -> Result<(), StoreError> {
+        match self.replica()? {
+            Some(known) if known != replica => Err(super::other_replica(&self.path, known)),
+            _ => self.write("write", |txn| put_meta(txn, META_REPLICA, &replica)),
+        }
     }
 
     fn vote(&self) -> Result<Vote, StoreError> {
@@ -239,6 +277,7 @@ impl Store for RedbStore {
                 first: log.first()?.map(|(index, entry)| id(index.value(), entry.value())),
                 last: log.last()?.map(|(index, entry)| id(index.value(), entry.value())),
                 snapshot: head.map(|head| head.upto),
+                purged: get_meta(txn, META_PURGED)?,
             })
         })
     }
@@ -278,22 +317,35 @@ impl Store for RedbStore {
         self.write("write", |txn| Ok(txn.open_table(LOG)?.retain_in(from.., |_, _| false)?))
     }
 
-    fn purge(&self, upto: u64) -> Result<(), StoreError> {
-        let held = self.bounds()?.snapshot.map_or(0, |id| id.index);
-        if upto > held {
-            return Err(self.gap(held, upto));
+    fn purge(&self, upto: LogId) -> Result<(), StoreError> {
+        let bounds = self.bounds()?;
+        let held = bounds.snapshot.map_or(0, |id| id.index);
+        if upto.index > held {
+            return Err(self.gap(held, upto.index));
         }
-        self.write("write", |txn| Ok(txn.open_table(LOG)?.retain_in(..=upto, |_, _| false)?))
+        self.write("write", |txn| {
+            txn.open_table(LOG)?.retain_in(..=upto.index, |_, _| false)?;
+            put_meta(txn, META_PURGED, &bounds.purged.max(Some(upto)))
+        })
     }
 
     fn save_snapshot(&self, snapshot: &StoredSnapshot) -> Result<(), StoreError> {
+        let current: Option<SnapshotHead> = self.read(|txn| get_meta(txn, META_SNAPSHOT))?;
+        let first = match current {
+            Some(head) if head.first_part < SECOND_PLACE => SECOND_PLACE,
+            _ => 0,
+        };
+        let place = first..first + SECOND_PLACE;
+        let batches = snapshot.data.chunks(SNAPSHOT_PART * PARTS_AT_ONCE);
+        for (number, batch) in place.clone().step_by(PARTS_AT_ONCE).zip(batches) {
+            self.write_parts(number..place.end, batch)?;
+        }
+        let (upto, replicas) = (snapshot.upto, snapshot.replicas.clone());
+        let head = SnapshotHead { upto, replicas, bytes: snapshot.data.len(), first_part: first };
+        let parts = u32::try_from(snapshot.data.len().div_ceil(SNAPSHOT_PART)).unwrap_or(u32::MAX);
+        let written = first..first.saturating_add(parts);
         self.write("write", |txn| {
-            let mut parts = txn.open_table(SNAPSHOT)?;
-            parts.retain(|_, _| false)?;
-            for (number, part) in (0_u32..).zip(snapshot.data.chunks(SNAPSHOT_PART)) {
-                parts.insert(number, part)?;
-            }
-            let head = SnapshotHead { upto: snapshot.upto, bytes: snapshot.data.len() };
+            txn.open_table(SNAPSHOT)?.retain(|number, _| written.contains(&number))?;
             put_meta(txn, META_SNAPSHOT, &head)
         })
     }
@@ -303,8 +355,9 @@ impl Store for RedbStore {
             let Some(head) = get_meta::<SnapshotHead>(txn, META_SNAPSHOT)? else {
                 return Ok(None);
             };
-            let mut data = Vec::new();
-            for part in txn.open_table(SNAPSHOT)?.iter()? {
+            let place = head.first_part..head.first_part + SECOND_PLACE;
+            let mut data = Vec::with_capacity(head.bytes.min(MAX_RESERVED));
+            for part in txn.open_table(SNAPSHOT)?.range(place)? {
                 data.extend_from_slice(part?.1.value());
             }
             Ok(Some((head, data)))
@@ -313,7 +366,11 @@ impl Store for RedbStore {
             Some((head, data)) if head.bytes != data.len() => {
                 Err(corrupt(&self.path, "the snapshot is incomplete"))
             }
-            found => Ok(found.map(|(head, data)| StoredSnapshot { upto: head.upto, data })),
+            found => Ok(found.map(|(SnapshotHead { upto, replicas, .. }, data)| StoredSnapshot {
+                upto,
+                replicas,
+                data,
+            })),
         }
     }
 

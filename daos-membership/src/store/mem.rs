@@ -5,17 +5,22 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{LogBounds, LogEntry, LogId, Store, StoreError, StoredSnapshot, Vote};
+use crate::replica::ReplicaId;
 use crate::system::SystemIdentity;
 
 const PLACE: &str = "(memory)";
 
 #[derive(Debug, Default)]
 struct Content {
+    replica: Option<ReplicaId>,
     vote: Vote,
     log: BTreeMap<u64, LogEntry>,
     snapshot: Option<StoredSnapshot>,
+    purged: Option<LogId>,
     writes: u64,
     fail_writes: bool,
+    /// How often the machine has crashed; stores opened before that are dead.
+    crashes: u64,
 }
 
 /// What survives when a [`MemStore`] is dropped. Copies are the same disk.
@@ -34,10 +39,17 @@ impl MemDisk {
         self.lock().fail_writes = fail;
     }
 
+    /// The machine crashes: stores that are open fail in everything from now on, and what they had not made
+    /// durable is lost. The disk can be opened again.
+    pub fn crash(&self) {
+        self.lock().crashes += 1;
+    }
+
     /// Opens a store on this disk.
     #[must_use]
     pub fn open(&self, identity: SystemIdentity) -> MemStore {
-        MemStore { disk: self.clone(), identity }
+        let crashes = self.lock().crashes;
+        MemStore { disk: self.clone(), identity, crashes }
     }
 
     fn lock(&self) -> MutexGuard<'_, Content> {
@@ -50,19 +62,31 @@ impl MemDisk {
 pub struct MemStore {
     disk: MemDisk,
     identity: SystemIdentity,
+    crashes: u64,
 }
 
 impl MemStore {
+    fn content(&self) -> Result<MutexGuard<'_, Content>, StoreError> {
+        let content = self.disk.lock();
+        match content.crashes == self.crashes {
+            true => Ok(content),
+            false => Err(io_error("read", "the machine has crashed")),
+        }
+    }
+
     fn write(&self, change: impl FnOnce(&mut Content)) -> Result<(), StoreError> {
-        let mut content = self.disk.lock();
+        let mut content = self.content()?;
         if content.fail_writes {
-            let source = Box::new(std::io::Error::other("the disk was told to fail"));
-            return Err(StoreError::Io { path: PLACE.into(), doing: "write", source });
+            return Err(io_error("write", "the disk was told to fail"));
         }
         change(&mut content);
         content.writes += 1;
         Ok(())
     }
+}
+
+fn io_error(doing: &'static str, what: &str) -> StoreError {
+    StoreError::Io { path: PLACE.into(), doing, source: Box::new(std::io::Error::other(what)) }
 }
 
 impl Store for MemStore {
@@ -74,8 +98,19 @@ impl Store for MemStore {
         Path::new(PLACE)
     }
 
+    fn replica(&self) -> Result<Option<ReplicaId>, StoreError> {
+        Ok(self.content()?.replica)
+    }
+
+    fn save_replica(&self, replica: ReplicaId) -> Result<(), StoreError> {
+        match self.replica()? {
+            Some(known) if known != replica => Err(super::other_replica(self.place(), known)),
+            _ => self.write(|content| content.replica = Some(replica)),
+        }
+    }
+
     fn vote(&self) -> Result<Vote, StoreError> {
-        Ok(self.disk.lock().vote)
+        Ok(self.content()?.vote)
     }
 
     fn save_vote(&self, vote: Vote) -> Result<(), StoreError> {
@@ -83,11 +118,12 @@ impl Store for MemStore {
     }
 
     fn bounds(&self) -> Result<LogBounds, StoreError> {
-        let content = self.disk.lock();
+        let content = self.content()?;
         Ok(LogBounds {
             first: content.log.values().next().map(|entry| entry.id),
             last: content.log.values().next_back().map(|entry| entry.id),
             snapshot: content.snapshot.as_ref().map(|snapshot| snapshot.upto),
+            purged: content.purged,
         })
     }
 
@@ -106,19 +142,22 @@ impl Store for MemStore {
     }
 
     fn entries(&self, from: u64, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
-        Ok(self.disk.lock().log.range(from..).take(limit).map(|(_, entry)| entry.clone()).collect())
+        Ok(self.content()?.log.range(from..).take(limit).map(|(_, entry)| entry.clone()).collect())
     }
 
     fn truncate(&self, from: u64) -> Result<(), StoreError> {
         self.write(|content| content.log.retain(|index, _| *index < from))
     }
 
-    fn purge(&self, upto: u64) -> Result<(), StoreError> {
+    fn purge(&self, upto: LogId) -> Result<(), StoreError> {
         let last = self.bounds()?.snapshot.map_or(0, |id| id.index);
-        if upto > last {
-            return Err(StoreError::Gap { path: PLACE.into(), last, asked: upto });
+        if upto.index > last {
+            return Err(StoreError::Gap { path: PLACE.into(), last, asked: upto.index });
         }
-        self.write(|content| content.log.retain(|index, _| *index > upto))
+        self.write(|content| {
+            content.log.retain(|index, _| *index > upto.index);
+            content.purged = content.purged.max(Some(upto));
+        })
     }
 
     fn save_snapshot(&self, snapshot: &StoredSnapshot) -> Result<(), StoreError> {
@@ -126,7 +165,7 @@ impl Store for MemStore {
     }
 
     fn snapshot(&self) -> Result<Option<StoredSnapshot>, StoreError> {
-        Ok(self.disk.lock().snapshot.clone())
+        Ok(self.content()?.snapshot.clone())
     }
 
     fn blocks(&self) -> bool {

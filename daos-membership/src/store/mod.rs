@@ -1,8 +1,9 @@
 //! What a replica keeps on disk: who it is, its vote, its log and its last snapshot.
 //!
 //! [`Store`] is the trait and [`RedbStore`] the body with a real file; both bodies pass the suite in
-//! `conformance`. Knows nothing of commands: an entry is bytes here.
+//! `conformance`. To a store an entry is bytes; [`EntryContent`] says what they mean.
 
+mod entry;
 mod file;
 #[cfg(feature = "testing")]
 mod mem;
@@ -14,10 +15,12 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
+pub use self::entry::EntryContent;
 pub use self::file::{RedbStore, STORE_DIR, STORE_FILE};
 #[cfg(feature = "testing")]
 pub use self::mem::{MemDisk, MemStore};
 use crate::error::code;
+use crate::replica::{RecordedReplicas, ReplicaId};
 use crate::system::SystemIdentity;
 
 /// A place in the log. The first index is 1.
@@ -34,7 +37,7 @@ pub struct LogId {
 pub struct LogEntry {
     /// Its place.
     pub id: LogId,
-    /// Its content.
+    /// Its content, see [`EntryContent`].
     pub payload: Vec<u8>,
 }
 
@@ -44,7 +47,7 @@ pub struct Vote {
     /// The term.
     pub term: u64,
     /// The replica it voted for in that term.
-    pub voted_for: Option<u64>,
+    pub voted_for: Option<ReplicaId>,
     /// Whether that replica is known to have won.
     pub committed: bool,
 }
@@ -54,6 +57,8 @@ pub struct Vote {
 pub struct StoredSnapshot {
     /// The last log entry that is part of it.
     pub upto: LogId,
+    /// The replicas as of then; `None` in what a replica alone has stored.
+    pub replicas: Option<RecordedReplicas>,
     /// Its content.
     pub data: Vec<u8>,
 }
@@ -67,6 +72,8 @@ pub struct LogBounds {
     pub last: Option<LogId>,
     /// The last entry that is part of the stored snapshot.
     pub snapshot: Option<LogId>,
+    /// The last entry that was dropped because a snapshot holds it.
+    pub purged: Option<LogId>,
 }
 
 /// Durable storage of one replica. Every change is on disk when its method returns, or has failed.
@@ -78,6 +85,18 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// Where it is, for messages.
     fn place(&self) -> &Path;
+
+    /// The id of the replica that this store belongs to; `None` until it was given one.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn replica(&self) -> Result<Option<ReplicaId>, StoreError>;
+
+    /// Gives the store to a replica, for good.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when it belongs to another one; else when it cannot be made durable.
+    fn save_replica(&self, replica: ReplicaId) -> Result<(), StoreError>;
 
     /// What was promised last.
     ///
@@ -115,11 +134,11 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// When it cannot be made durable.
     fn truncate(&self, from: u64) -> Result<(), StoreError>;
 
-    /// Drops the entries up to and including index `upto`, which the snapshot holds.
+    /// Drops the entries up to and including `upto`, which the snapshot holds. The log may end before that.
     ///
     /// # Errors
     /// [`StoreError::Gap`] when the snapshot does not reach that far; else when it cannot be made durable.
-    fn purge(&self, upto: u64) -> Result<(), StoreError>;
+    fn purge(&self, upto: LogId) -> Result<(), StoreError>;
 
     /// Puts a snapshot in place of the stored one.
     ///
@@ -135,6 +154,10 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// Whether calls wait for a disk. They are then made on a thread that may wait.
     fn blocks(&self) -> bool;
+}
+
+fn other_replica(path: &Path, known: ReplicaId) -> StoreError {
+    StoreError::Corrupt { path: path.to_owned(), what: format!("it belongs to replica {known}") }
 }
 
 /// Why the system database cannot be used. Every text names the file.
@@ -171,6 +194,14 @@ pub enum StoreError {
         found: u16,
         /// The newest format that can be read.
         known: u16,
+    },
+    /// It is one of several replicas of its system and cannot be used without the others.
+    #[error("system database {} is one of {voters} replicas and cannot be used alone", path.display())]
+    Shared {
+        /// The file.
+        path: PathBuf,
+        /// How many replicas have a vote.
+        voters: usize,
     },
     /// Another process has it open.
     #[error("system database {} is in use by another process", path.display())]
@@ -218,6 +249,7 @@ impl StoreError {
             Self::Foreign { .. } => code::STORE_FOREIGN,
             Self::Newer { .. } => code::STORE_NEWER,
             Self::InUse { .. } => code::STORE_IN_USE,
+            Self::Shared { .. } => code::REPLICA_ALONE,
             Self::Corrupt { .. } | Self::Gap { .. } => code::STORE_CORRUPT,
             Self::Io { .. } => code::STORE_UNREADABLE,
         }
@@ -232,6 +264,9 @@ impl StoreError {
             Self::Foreign { .. } => "put back the storage that belongs to this system",
             Self::Newer { .. } => "start the version of the server that wrote it, or a later one",
             Self::InUse { .. } => "stop the other server",
+            Self::Shared { .. } => {
+                "start it as a replica among the others, or recover it (daos_server ms recover)"
+            }
             Self::Corrupt { .. } | Self::Gap { .. } => {
                 "keep the file for analysis and restore a backup; nothing was overwritten"
             }

@@ -118,6 +118,14 @@ impl System {
                 }
                 self.management.domain_labels = Some(labels.clone());
             }
+            Change::SetWantedReplicas { addresses } => {
+                let listed: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+                notes.plain(
+                    EventKind::Settings,
+                    format!("replicas are wanted at {}", listed.join(",")),
+                );
+                self.management.wanted_replicas.clone_from(addresses);
+            }
             Change::SetCheckerEnabled { enabled } => {
                 let what = if *enabled { "on" } else { "off" };
                 notes.plain(EventKind::Settings, format!("checker mode is {what}"));
@@ -344,6 +352,7 @@ impl Change {
             | Self::SetFabricProviders { .. }
             | Self::PauseGroupUpdate { .. }
             | Self::SetDomainLabels { .. }
+            | Self::SetWantedReplicas { .. }
             | Self::SetCheckerEnabled { .. }
             | Self::RecordEvent { .. }
             | Self::HoldDeaths { .. }

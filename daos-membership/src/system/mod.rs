@@ -50,6 +50,9 @@ pub struct ManagementState {
     /// Whether the system is in checker mode.
     #[serde(default)]
     pub checker_enabled: bool,
+    /// Where replicas are to be, in the order they are told to clients. Empty in what a replica alone wrote.
+    #[serde(default)]
+    pub wanted_replicas: Vec<ControlAddress>,
 }
 
 /// The replicated state.
@@ -206,6 +209,13 @@ impl System {
     #[must_use]
     pub fn properties(&self) -> &BTreeMap<String, String> {
         &self.properties
+    }
+
+    /// Where replicas of the system are to be, in the order they are told to clients. Written at the bootstrap
+    /// and changed by an administrator; the replicas follow it while the system runs.
+    #[must_use]
+    pub fn wanted_replicas(&self) -> &[ControlAddress] {
+        &self.management.wanted_replicas
     }
 
     /// What the management service keeps for itself.

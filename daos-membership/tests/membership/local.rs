@@ -214,7 +214,9 @@ async fn entries_that_the_snapshot_holds_are_not_applied_again() {
     let expected = state(&replica);
     let store = disk.open(samples::identity());
     let data = expected.snapshot().encode();
-    store.save_snapshot(&StoredSnapshot { upto: LogId { term: 1, index: 2 }, data }).unwrap();
+    store
+        .save_snapshot(&StoredSnapshot { upto: LogId { term: 1, index: 2 }, replicas: None, data })
+        .unwrap();
     assert_eq!(store.entries(1, 10).unwrap().len(), 2);
     let replica = start(store).await.unwrap();
     assert_eq!(state(&replica), expected);
@@ -236,9 +238,10 @@ async fn what_it_cannot_read_is_an_error_and_no_empty_system() {
     let broken = refuses_to_start(|store| store.append(&[logged(1, b"{broken")]).unwrap()).await;
     assert_eq!(broken.code(), code::STORE_CORRUPT, "{broken}");
     let data = b"nonsense".to_vec();
-    let broken =
-        refuses_to_start(|store| store.save_snapshot(&StoredSnapshot { upto, data }).unwrap())
-            .await;
+    let broken = refuses_to_start(|store| {
+        store.save_snapshot(&StoredSnapshot { upto, replicas: None, data }).unwrap()
+    })
+    .await;
     assert_eq!(broken.code(), code::STORE_CORRUPT, "{broken}");
     let newer = br#"{"v":9,"at":0,"changes":[]}"#;
     let newer = refuses_to_start(|store| store.append(&[logged(1, newer)]).unwrap()).await;
@@ -246,9 +249,10 @@ async fn what_it_cannot_read_is_an_error_and_no_empty_system() {
     let mut other = samples::identity();
     other.uuid = samples::uuid(9);
     let data = System::new(other).snapshot().encode();
-    let foreign =
-        refuses_to_start(|store| store.save_snapshot(&StoredSnapshot { upto, data }).unwrap())
-            .await;
+    let foreign = refuses_to_start(|store| {
+        store.save_snapshot(&StoredSnapshot { upto, replicas: None, data }).unwrap()
+    })
+    .await;
     assert_eq!(foreign.code(), code::STORE_CORRUPT, "{foreign}");
 }
 

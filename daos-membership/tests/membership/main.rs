@@ -8,6 +8,7 @@ mod local;
 mod power_loss;
 mod properties;
 mod service;
+mod service_leading;
 mod states_table;
 mod store_file;
 mod system;

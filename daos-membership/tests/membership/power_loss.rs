@@ -140,7 +140,7 @@ fn entry(index: u64) -> LogEntry {
 
 fn snapshot(index: u64) -> StoredSnapshot {
     let data = vec![index as u8; 3000 + index as usize * 10];
-    StoredSnapshot { upto: LogId { term: 1, index }, data }
+    StoredSnapshot { upto: LogId { term: 1, index }, replicas: None, data }
 }
 
 /// What was acknowledged.
@@ -159,7 +159,7 @@ fn work(store: &RedbStore, sure: &mut Acknowledged) -> Result<(), StoreError> {
         if sure.last.is_multiple_of(7) {
             store.save_snapshot(&snapshot(sure.last))?;
             sure.snapshot = sure.last;
-            store.purge(sure.last - 2)?;
+            store.purge(LogId { term: 1, index: sure.last - 2 })?;
             sure.purged = sure.last - 2;
         }
     }

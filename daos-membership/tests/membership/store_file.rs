@@ -186,7 +186,7 @@ fn flipped_bits_never_pass_as_other_content() {
     let store = create(dir.path());
     let entries: Vec<_> = (1..=200).map(entry).collect();
     store.append(&entries).unwrap();
-    let snapshot = StoredSnapshot { upto: entries[99].id, data: vec![7; 50_000] };
+    let snapshot = StoredSnapshot { upto: entries[99].id, replicas: None, data: vec![7; 50_000] };
     store.save_snapshot(&snapshot).unwrap();
     drop(store);
     let path = RedbStore::path(dir.path());
