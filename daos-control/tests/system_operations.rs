@@ -69,6 +69,7 @@ fn reply(rank: Rank, action: RankAction) -> RankReply {
         RankAction::Stop => MemberState::Stopped,
         RankAction::Start => MemberState::Ready,
         RankAction::ResetFormat => MemberState::AwaitFormat,
+        RankAction::Rejoin => MemberState::Starting,
     };
     RankReply { rank, errored: false, message: "done".into(), state }
 }

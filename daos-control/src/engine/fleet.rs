@@ -136,6 +136,34 @@ impl Engines {
         .await
     }
 
+    /// Makes ranks join again whose exclusion was cleared. A process that runs was left out of the group and cannot be
+    /// told a rank twice, so it is ended at once and started anew; one that failed, for instance because it was not let
+    /// in, is started. A rank that an administrator stopped, or that waits for a format, stays as it is. Does not wait
+    /// for the join.
+    pub async fn rejoin(&self, ranks: &RankSet) -> Vec<RankOutcome> {
+        let action = RankAction::Rejoin;
+        join_all(self.of_ranks(ranks).map(|(slot, rank)| async move {
+            let state = slot.status.borrow().state.clone();
+            match state {
+                EngineState::Running { .. } => {
+                    let (kill, reason) = (true, StopReason::Requested);
+                    slot.tell(Event::StopRequested { kill, reason }).await;
+                    slot.tell(Event::StartRequested).await;
+                }
+                EngineState::Failed { .. } => slot.tell(Event::StartRequested).await,
+                // It asks for itself.
+                state if state.has_process() || state == EngineState::Checking => {}
+                state => {
+                    let remark = format!("engine {} is {state}", slot.index);
+                    let unchanged = RankOutcome::done(rank, action, state.member_state());
+                    return unchanged.with_message(remark);
+                }
+            }
+            RankOutcome::done(rank, action, MemberState::Starting)
+        }))
+        .await
+    }
+
     /// Removes the superblocks of ranks that do not run (fault 612 otherwise); they wait for a format then.
     pub async fn reset_format(&self, ranks: &RankSet) -> Vec<RankOutcome> {
         let action = RankAction::ResetFormat;

@@ -13,6 +13,8 @@ pub enum RankAction {
     Start,
     /// Remove the superblock and wait for a format.
     ResetFormat,
+    /// Start the process anew if it runs or failed, so that it joins again; a rank that was stopped stays so.
+    Rejoin,
 }
 
 impl RankAction {
@@ -24,6 +26,7 @@ impl RankAction {
             Self::Stop => "stop",
             Self::Start => "start",
             Self::ResetFormat => "reset format",
+            Self::Rejoin => "rejoin",
         }
     }
 }

@@ -10,7 +10,6 @@ use std::time::Instant;
 
 use daos_storage_nvme::{BdevPlan, BdevProvider, FormatResult};
 use daos_storage_scm::{ScmError, ScmPlan, ScmProvider, ScmStep};
-use uuid::Uuid;
 
 use super::plan::{EnginePlan, EngineWork, Verdict};
 use super::report::{DeviceOutcome, DeviceReport, EngineReport, NO_DEVICE, Skip, StorageMedium};
@@ -30,13 +29,13 @@ pub(super) struct Hands {
     pub(super) watcher: Arc<dyn FormatWatcher>,
 }
 
-/// Formats one engine, or says why not.
+/// Formats one engine with this superblock, or says why not.
 pub(super) async fn format_engine(
     hands: &Hands,
     target: &EngineTarget,
     plan: EnginePlan,
     digest: &str,
-    system: &str,
+    superblock: Superblock,
 ) -> EngineReport {
     let rows = Rows::new(target);
     let work = match plan.verdict {
@@ -45,7 +44,6 @@ pub(super) async fn format_engine(
         Verdict::Refused(fault) => return rows.refused(&plan.devices, fault),
     };
     let steps = Arc::new(EngineSteps::new(target.index(), Arc::clone(&hands.watcher)));
-    let superblock = Superblock::new(Uuid::new_v4(), system);
     let mark = Mark::new(target.index(), digest, superblock.uuid, mark_targets(&plan.devices));
     let job = Job { hands, target, steps, rows };
     job.run(*work, superblock, mark, plan.system_lost).await

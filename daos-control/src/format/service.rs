@@ -14,6 +14,7 @@ use daos_storage_scm::ScmProvider;
 use futures_util::future::join_all;
 use tokio::sync::{Mutex, OwnedMutexGuard, mpsc};
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use super::execute::{Hands, format_engine};
 use super::observe::{available_memory, observe};
@@ -22,6 +23,7 @@ use super::report::{EngineReport, FormatReport};
 use super::targets::{EngineTarget, FormatTargets};
 use super::{FormatError, FormatRequest, FormatWatcher, Journal, StorageReady};
 use crate::fault::Fault;
+use crate::superblock::Superblock;
 
 /// A hold on an engine's storage; dropped to give it back.
 pub type StorageHold = Box<dyn Any + Send>;
@@ -213,7 +215,10 @@ impl Inner {
         hold: Option<StorageHold>,
     ) -> EngineReport {
         let found_ready = matches!(plan.verdict, Verdict::AlreadyFormatted(_)) && hold.is_some();
-        let report = format_engine(&self.hands, target, plan, &digest, &self.targets.system).await;
+        // Kept with the storage, so that a restart between format and join does not forget it.
+        let superblock =
+            Superblock { replace, ..Superblock::new(Uuid::new_v4(), self.targets.system.as_str()) };
+        let report = format_engine(&self.hands, target, plan, &digest, superblock).await;
         drop(hold);
         if report.formatted || found_ready {
             let (index, formatted) = (report.index, report.formatted);

@@ -50,8 +50,8 @@ pub struct Host {
 /// Puts the request together.
 ///
 /// An engine that has a rank asks for it. One that has none asks for rank 0 when it is engine 0 of the host that made the system,
-/// for the configured rank when there is one (R162), and otherwise takes what it gets. A replacement names no rank: it is found
-/// by what it has in common with the lost engine.
+/// for the configured rank when there is one (R162), and otherwise takes what it gets. A replacement, asked for now or by a
+/// format before a restart, names no rank: it is found by what it has in common with the lost engine.
 #[must_use]
 pub fn ask_for(
     index: u32,
@@ -61,6 +61,7 @@ pub fn ask_for(
     ready: &EngineReady,
     replace: bool,
 ) -> JoinAsk {
+    let replace = replace || superblock.replace;
     let bootstrap = (host.bootstrap && index == 0).then_some(Rank::BOOTSTRAP);
     let known = superblock.joined_rank().and_then(Rank::new);
     let rank = if replace { None } else { known.or(bootstrap).or(wished) };
@@ -138,5 +139,8 @@ mod tests {
         let superblock = Superblock::new(Uuid::nil(), "daos_server");
         let ask = ask_for(1, &superblock, rank(9), &host(false), &ready(), true);
         assert_eq!((ask.rank, ask.replace), (None, true));
+        let formatted_so = Superblock { replace: true, ..superblock };
+        let ask = ask_for(1, &formatted_so, rank(9), &host(false), &ready(), false);
+        assert_eq!((ask.rank, ask.replace), (None, true), "a restart forgets nothing");
     }
 }

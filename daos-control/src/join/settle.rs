@@ -38,6 +38,7 @@ pub fn settle(
     let before = superblock.clone();
     superblock.rank = Some(answer.rank.get());
     superblock.valid_rank = true;
+    superblock.replace = false;
     superblock.uri.clone_from(&ask.ready.uri);
     superblock.system_uuid = system.or(superblock.system_uuid);
     if *superblock == before { Ok(()) } else { store(path, superblock) }

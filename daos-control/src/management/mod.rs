@@ -3,6 +3,7 @@
 //! `replica` says which replica this host is, `slot` what can be asked of it right now, `keeper` opens and closes it with
 //! engine 0's storage, `push` tells the engines who belongs to the group. Must not know gRPC.
 
+mod answering;
 mod keeper;
 mod push;
 mod replica;

@@ -54,6 +54,16 @@ impl Gate {
         }
     }
 
+    /// Admits a request that is answered by a stream.
+    pub async fn stream<T, A, W, F>(&self, request: Request<T>, work: W) -> Reply<A>
+    where
+        T: Addressed,
+        W: FnOnce(Call<T>) -> F,
+        F: Future<Output = Result<A, CallError>>,
+    {
+        Ok(Response::new(work(self.admit(request)?).await?))
+    }
+
     fn admit<T: Addressed>(&self, request: Request<T>) -> Result<Call<T>, CallError> {
         let headers = Headers::of(request.metadata());
         let peer = request.extensions().get::<Peer>().copied();
@@ -102,9 +112,11 @@ addressed! {
     sys: ctl::SetLogMasksReq, mgmt::GetAttachInfoReq, mgmt::JoinReq, mgmt::LeaderQueryReq, mgmt::ListPoolsReq,
         mgmt::SystemDrainReq, mgmt::SystemEraseReq, mgmt::SystemExcludeReq, mgmt::SystemGetAttrReq,
         mgmt::SystemGetPropReq, mgmt::SystemQueryReq, mgmt::SystemSetAttrReq, mgmt::SystemSetPropReq,
-        mgmt::SystemStartReq, mgmt::SystemStopReq;
+        mgmt::SystemStartReq, mgmt::SystemStopReq, mgmt::SystemCleanupReq, daosx::v1::EventsReq,
+        daosx::v1::FollowReq, daosx::v1::ExcludeReq;
     none: ctl::NetworkScanReq, ctl::RanksReq, ctl::StorageFormatReq, ctl::StorageScanReq,
         daosx::v1::ApplyFormatReq, daosx::v1::PlanFormatReq, daosx::v1::StateReq, shared::ClusterEventReq,
+        daosx::v1::RejoinReq,
 }
 
 answers! {
@@ -112,6 +124,7 @@ answers! {
         shared::ClusterEventResp;
     none: ctl::NetworkScanResp, ctl::RanksResp, ctl::StorageFormatResp, ctl::StorageScanResp,
         daosx::v1::ApplyFormatResp, daosx::v1::PlanFormatResp, daosx::v1::StateResp, mgmt::LeaderQueryResp,
+        mgmt::SystemCleanupResp, daosx::v1::EventsResp, daosx::v1::ExcludeResp, daosx::v1::RejoinResp,
         mgmt::SystemDrainResp, mgmt::SystemEraseResp, mgmt::SystemExcludeResp, mgmt::SystemGetAttrResp,
         mgmt::SystemGetPropResp, mgmt::SystemQueryResp, mgmt::SystemStartResp, mgmt::SystemStopResp,
 }

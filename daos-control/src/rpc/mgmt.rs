@@ -1,11 +1,8 @@
 //! `mgmt.MgmtSvc`: the system. Handlers only; the work is in the membership service and in `system_ops`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use daos_membership::{
-    AdminExcludedRanks, ExcludeAction, JoinState, MembershipHandle, Rank, StateMask,
-};
+use daos_membership::{AdminExcludedRanks, ExcludeAction, JoinState, StateMask};
 use daos_proto::mgmt::mgmt_svc_server::MgmtSvc;
 use daos_proto::shared::{CheckReportReq, CheckReportResp, ClusterEventReq, ClusterEventResp};
 use daos_proto::{chk, mgmt};
@@ -16,12 +13,11 @@ use super::attach::AttachHints;
 use super::gate::{Call, Gate, Reply};
 use crate::drpc::ras_from_proto;
 use crate::fault::{Fault, code};
-use crate::management::{Management, ManagementKeeper, ManagementState};
-use crate::system_ops::{AdmitJoin, StartRequest, StopRequest, SystemOps, hear, select};
-use crate::wire::{CallError, NotReady, from_proto, to_proto};
-
-/// A leader makes sure of it before it answers as one, within this time.
-const CONFIRM: Duration = Duration::from_secs(5);
+use crate::management::{Management, ManagementKeeper};
+use crate::system_ops::{
+    AdmitJoin, LastUsable, StartRequest, StopRequest, SystemOps, hear, select,
+};
+use crate::wire::{CallError, from_proto, to_proto};
 
 /// Serves the system, as far as this host is its leader or a replica.
 #[derive(Debug, Clone)]
@@ -40,31 +36,11 @@ fn excluded(ignore: bool) -> AdminExcludedRanks {
 }
 
 impl MgmtService {
-    /// The service on this replica, or what to tell who asks the wrong host or too early (contract 1.4).
-    fn replica(&self) -> Result<MembershipHandle, CallError> {
-        match self.management.state() {
-            ManagementState::Running(membership) => Ok(membership),
-            ManagementState::Uninitialized => Err(NotReady::Uninitialized.into()),
-            ManagementState::Failed(fault) => Err(fault.into()),
-            ManagementState::Elsewhere => Err(CallError::NotReplica { replicas: self.replicas() }),
-        }
-    }
-
-    /// The service, when this replica leads.
-    async fn leader(&self) -> Result<MembershipHandle, CallError> {
-        let membership = self.replica()?;
-        membership.confirm_leadership(CONFIRM).await?;
-        Ok(membership)
-    }
-
-    fn replicas(&self) -> Vec<String> {
-        self.management.replicas().addresses.iter().map(ToString::to_string).collect()
-    }
-
     async fn joined(&self, call: Call<mgmt::JoinReq>) -> Result<mgmt::JoinResp, CallError> {
-        let membership = self.leader().await?;
+        let membership = self.management.leader().await?;
         let message = from_proto::join(call.message)?;
-        let admit = AdmitJoin::new(self.management.replicas().addresses.first().copied());
+        let first = self.management.replicas().addresses.first().copied();
+        let admit = AdmitJoin::new(first, &self.operations);
         let reply = admit.join(&membership, message, call.from).await?;
         let state = match reply.state {
             JoinState::In => mgmt::join_resp::State::In,
@@ -82,7 +58,7 @@ impl MgmtService {
         &self,
         message: mgmt::SystemQueryReq,
     ) -> Result<mgmt::SystemQueryResp, CallError> {
-        let membership = self.replica()?;
+        let membership = self.management.replica()?;
         let selection = select(&message.ranks, &message.hosts).await?;
         let found = membership.query(&selection, StateMask::from_bits(message.state_mask))?;
         let healing = membership.get_properties(&["self_heal".to_owned()])?;
@@ -91,22 +67,21 @@ impl MgmtService {
 
     async fn excluded(
         &self,
-        message: mgmt::SystemExcludeReq,
+        call: Call<mgmt::SystemExcludeReq>,
     ) -> Result<mgmt::SystemExcludeResp, CallError> {
-        let membership = self.leader().await?;
+        let who = administrator(&call);
+        let message = call.message;
+        let membership = self.management.leader().await?.on_behalf_of(who);
         let selection = select(&message.ranks, &message.hosts).await?;
         let action = if message.clear { ExcludeAction::Clear } else { ExcludeAction::Exclude };
-        let results = membership.exclude(selection, action).await?;
-        let members = membership.members();
-        let address_of = |rank: Rank| {
-            let member = members.iter().find(|member| member.rank == rank);
-            member.map(|member| member.address.to_string()).unwrap_or_default()
-        };
-        Ok(to_proto::exclude_response(&results, action, address_of))
+        let keep = LastUsable::Keep;
+        let reports = self.operations.exclude(membership, selection, action, keep).await?;
+        let results = reports.iter().map(to_proto::rank_result).collect();
+        Ok(mgmt::SystemExcludeResp { results })
     }
 
     fn attached(&self, all_ranks: bool) -> Result<mgmt::GetAttachInfoResp, CallError> {
-        let membership = self.replica()?;
+        let membership = self.management.replica()?;
         let replicas: Vec<_> =
             self.management.replicas().addresses.iter().map(|address| (*address).into()).collect();
         Ok(to_proto::attach_response(
@@ -120,21 +95,23 @@ impl MgmtService {
     }
 
     fn led_by(&self) -> Result<mgmt::LeaderQueryResp, CallError> {
-        let info = self.replica()?.leader_info();
+        let info = self.management.replica()?.leader_info();
         Ok(mgmt::LeaderQueryResp {
             current_leader: info.leader.map(|leader| leader.to_string()).unwrap_or_default(),
-            replicas: self.replicas(),
+            replicas: self.management.replica_texts(),
             down_replicas: Vec::new(),
         })
     }
 
+    /// Nothing to do is an error, as with 2.8; ranks that cannot be meant are one before that (contract 6.9).
     async fn drained(
         &self,
         message: mgmt::SystemDrainReq,
     ) -> Result<mgmt::SystemDrainResp, CallError> {
-        let membership = self.leader().await?;
+        let membership = self.management.leader().await?;
         let selection = select(&message.ranks, &message.hosts).await?;
         membership.existing(&selection)?;
+        membership.usable(&selection, AdminExcludedRanks::Refuse)?;
         let verb = if message.reint { "reintegrate" } else { "drain" };
         Err(CallError::Fault(Fault::new(
             "system",
@@ -142,6 +119,31 @@ impl MgmtService {
             format!("there is no pool in this system, so there is nothing to {verb}"),
             "nothing has to be done for these ranks",
         )))
+    }
+
+    /// The handles that a machine has in the pools of the system: none, as long as there are no pools.
+    async fn cleaned_up(
+        &self,
+        message: mgmt::SystemCleanupReq,
+    ) -> Result<mgmt::SystemCleanupResp, CallError> {
+        if message.machine.trim().is_empty() {
+            return Err(CallError::Fault(Fault::new(
+                "system",
+                code::REQUEST_MALFORMED,
+                "a clean-up names no machine",
+                "name the machine whose pool handles are to be revoked: dmg system cleanup <machine>",
+            )));
+        }
+        self.management.leader().await?;
+        Ok(mgmt::SystemCleanupResp::default())
+    }
+}
+
+/// Who asks, for the event log.
+pub(super) fn administrator<T>(call: &Call<T>) -> String {
+    match call.from {
+        Some(from) => format!("administrator at {}", from.ip()),
+        None => "administrator".to_owned(),
     }
 }
 
@@ -154,7 +156,7 @@ impl MgmtSvc for MgmtService {
     async fn cluster_event(&self, request: Request<ClusterEventReq>) -> Reply<ClusterEventResp> {
         self.gate
             .serve(request, |call| async move {
-                let membership = self.leader().await?;
+                let membership = self.management.leader().await?;
                 let sequence = call.message.sequence;
                 if let Some(event) = call.message.event {
                     hear(&membership, &ras_from_proto(event)).await?;
@@ -181,7 +183,7 @@ impl MgmtSvc for MgmtService {
     async fn list_pools(&self, request: Request<mgmt::ListPoolsReq>) -> Reply<mgmt::ListPoolsResp> {
         self.gate
             .serve(request, |_| async move {
-                let data_version = self.replica()?.data_version();
+                let data_version = self.management.replica()?.data_version();
                 Ok(mgmt::ListPoolsResp { data_version, ..mgmt::ListPoolsResp::default() })
             })
             .await
@@ -199,8 +201,9 @@ impl MgmtSvc for MgmtService {
         request: Request<mgmt::SystemStopReq>,
     ) -> Reply<mgmt::SystemStopResp> {
         self.gate
-            .serve(request, |Call { message, .. }| async move {
-                let membership = self.leader().await?;
+            .serve(request, |call| async move {
+                let membership = self.management.leader().await?.on_behalf_of(administrator(&call));
+                let message = call.message;
                 let selection = select(&message.ranks, &message.hosts).await?;
                 let excluded = excluded(message.ignore_admin_excluded);
                 let wanted = StopRequest { selection, force: message.force, excluded };
@@ -214,8 +217,9 @@ impl MgmtSvc for MgmtService {
         request: Request<mgmt::SystemStartReq>,
     ) -> Reply<mgmt::SystemStartResp> {
         self.gate
-            .serve(request, |Call { message, .. }| async move {
-                let membership = self.leader().await?;
+            .serve(request, |call| async move {
+                let membership = self.management.leader().await?.on_behalf_of(administrator(&call));
+                let message = call.message;
                 let selection = select(&message.ranks, &message.hosts).await?;
                 let excluded = excluded(message.ignore_admin_excluded);
                 let wanted = StartRequest { selection, check_mode: message.check_mode, excluded };
@@ -228,7 +232,7 @@ impl MgmtSvc for MgmtService {
         &self,
         request: Request<mgmt::SystemExcludeReq>,
     ) -> Reply<mgmt::SystemExcludeResp> {
-        self.gate.serve(request, |call| self.excluded(call.message)).await
+        self.gate.serve(request, |call| self.excluded(call)).await
     }
 
     async fn system_drain(
@@ -238,13 +242,20 @@ impl MgmtSvc for MgmtService {
         self.gate.serve(request, |call| self.drained(call.message)).await
     }
 
+    async fn system_cleanup(
+        &self,
+        request: Request<mgmt::SystemCleanupReq>,
+    ) -> Reply<mgmt::SystemCleanupResp> {
+        self.gate.serve(request, |call| self.cleaned_up(call.message)).await
+    }
+
     async fn system_erase(
         &self,
         request: Request<mgmt::SystemEraseReq>,
     ) -> Reply<mgmt::SystemEraseResp> {
         self.gate
             .serve(request, |_| async move {
-                let membership = self.leader().await?;
+                let membership = self.management.leader().await?;
                 let report = self.operations.erase(membership, Arc::clone(&self.keeper)).await?;
                 let results = report.results.iter().map(to_proto::rank_result).collect();
                 Ok(mgmt::SystemEraseResp { results })
@@ -257,9 +268,10 @@ impl MgmtSvc for MgmtService {
         request: Request<mgmt::SystemSetAttrReq>,
     ) -> Reply<mgmt::DaosResp> {
         self.gate
-            .serve(request, |Call { message, .. }| async move {
-                let values = from_proto::bounded_map("attributes", message.attributes)?;
-                self.leader().await?.set_attributes(values).await?;
+            .serve(request, |call| async move {
+                let membership = self.management.leader().await?.on_behalf_of(administrator(&call));
+                let values = from_proto::bounded_map("attributes", call.message.attributes)?;
+                membership.set_attributes(values).await?;
                 Ok(mgmt::DaosResp { status: 0 })
             })
             .await
@@ -271,7 +283,7 @@ impl MgmtSvc for MgmtService {
     ) -> Reply<mgmt::SystemGetAttrResp> {
         self.gate
             .serve(request, |call| async move {
-                let attributes = self.replica()?.get_attributes(&call.message.keys)?;
+                let attributes = self.management.replica()?.get_attributes(&call.message.keys)?;
                 Ok(mgmt::SystemGetAttrResp { attributes })
             })
             .await
@@ -282,9 +294,10 @@ impl MgmtSvc for MgmtService {
         request: Request<mgmt::SystemSetPropReq>,
     ) -> Reply<mgmt::DaosResp> {
         self.gate
-            .serve(request, |Call { message, .. }| async move {
-                let values = from_proto::bounded_map("properties", message.properties)?;
-                self.leader().await?.set_properties(values).await?;
+            .serve(request, |call| async move {
+                let membership = self.management.leader().await?.on_behalf_of(administrator(&call));
+                let values = from_proto::bounded_map("properties", call.message.properties)?;
+                membership.set_properties(values).await?;
                 Ok(mgmt::DaosResp { status: 0 })
             })
             .await
@@ -296,7 +309,7 @@ impl MgmtSvc for MgmtService {
     ) -> Reply<mgmt::SystemGetPropResp> {
         self.gate
             .serve(request, |call| async move {
-                let properties = self.replica()?.get_properties(&call.message.keys)?;
+                let properties = self.management.replica()?.get_properties(&call.message.keys)?;
                 Ok(mgmt::SystemGetPropResp { properties })
             })
             .await
@@ -326,7 +339,6 @@ impl MgmtSvc for MgmtService {
         cont_set_owner(mgmt::ContSetOwnerReq) -> mgmt::DaosResp;
         system_rebuild_manage(mgmt::SystemRebuildManageReq) -> mgmt::SystemRebuildManageResp;
         system_self_heal_eval(mgmt::SystemSelfHealEvalReq) -> mgmt::DaosResp;
-        system_cleanup(mgmt::SystemCleanupReq) -> mgmt::SystemCleanupResp;
         system_check_enable(mgmt::CheckEnableReq) -> mgmt::DaosResp;
         system_check_disable(mgmt::CheckDisableReq) -> mgmt::DaosResp;
         system_check_start(mgmt::CheckStartReq) -> mgmt::CheckStartResp;

@@ -14,6 +14,7 @@ mod gate;
 pub mod layers;
 pub mod listen;
 mod log_masks;
+mod members;
 mod mgmt;
 mod node;
 mod ours;

@@ -2,6 +2,7 @@
 
 use daos_proto::ctl::ctl_svc_server::CtlSvcServer;
 use daos_proto::daosx::v1::host_server::HostServer;
+use daos_proto::daosx::v1::members_server::MembersServer;
 use daos_proto::daosx::v1::storage_server::StorageServer;
 use daos_proto::mgmt::mgmt_svc_server::MgmtSvcServer;
 use tonic::service::Routes;
@@ -10,6 +11,7 @@ use super::attach::AttachHints;
 use super::ctl::CtlService;
 use super::gate::Gate;
 use super::log_masks::LogSettings;
+use super::members::MembersService;
 use super::mgmt::MgmtService;
 use super::node::Node;
 use super::ours::{HostService, StorageService};
@@ -28,10 +30,17 @@ pub fn routes(node: &Node) -> Routes {
         engines: node.engines.clone(),
         format: node.format.clone(),
     };
+    let members = MembersService {
+        gate: gate.clone(),
+        management: node.management.clone(),
+        operations: node.operations.clone(),
+        engines: node.engines.clone(),
+    };
     Routes::new(CtlSvcServer::new(ctl(node, gate.clone())))
         .add_service(MgmtSvcServer::new(mgmt(node, gate)))
         .add_service(StorageServer::new(storage))
         .add_service(HostServer::new(host))
+        .add_service(MembersServer::new(members))
 }
 
 fn ctl(node: &Node, gate: Gate) -> CtlService {

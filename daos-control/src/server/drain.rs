@@ -47,6 +47,7 @@ impl Server {
                 () = killing => {}
             }
         };
+        operations.end_followers();
         tokio::join!(listening.stop(LAST_ANSWERS), ending);
         if timeout(LAST_FORMAT, format.drain()).await.is_err() {
             warn!("a storage format does not end; its journal mark tells the next start");

@@ -31,6 +31,9 @@ pub struct Superblock {
     pub host_fault_domain: String,
     /// Incarnation of the engine at the last join; 0 before.
     pub incarnation: u64,
+    /// Whether the engine is to take the place of a lost one when it joins: formatted so, not joined since. A key of
+    /// our own, which stock servers ignore.
+    pub replace: bool,
     /// Roles which only the seed's form stores. Read for migration, not written again.
     pub seed_roles: Option<SeedRoles>,
 }
@@ -59,6 +62,7 @@ impl Superblock {
             valid_rank: false,
             host_fault_domain: String::new(),
             incarnation: 0,
+            replace: false,
             seed_roles: None,
         }
     }
@@ -88,6 +92,9 @@ impl Superblock {
         if let Some(system_uuid) = self.system_uuid {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "systemuuid: {system_uuid}");
+        }
+        if self.replace {
+            text.push_str("replace: true\n");
         }
         let _ = write!(
             text,
@@ -142,6 +149,8 @@ struct Stored {
     hostfaultdomain: String,
     #[serde(default)]
     incarnation: u64,
+    #[serde(default)]
+    replace: bool,
     ms: Option<bool>,
     #[serde(default)]
     createms: bool,
@@ -165,6 +174,7 @@ impl Stored {
             valid_rank: self.validrank,
             host_fault_domain: self.hostfaultdomain,
             incarnation: self.incarnation,
+            replace: self.replace,
             seed_roles: self.ms.map(|replica| SeedRoles {
                 replica,
                 create: self.createms,
@@ -220,6 +230,7 @@ mod tests {
             valid_rank: true,
             host_fault_domain: "/node1".into(),
             incarnation: 1_234_567_890_123_456_789,
+            replace: false,
             seed_roles: None,
         }
     }
@@ -293,13 +304,14 @@ incarnation: 1234567890123456789
 
     #[test]
     fn every_cut_is_noticed_or_loses_nothing_that_a_join_does_not_restore() {
-        let whole = Superblock { system_uuid: Some(Uuid::from_u128(9)), ..stock() };
+        let whole = Superblock { system_uuid: Some(Uuid::from_u128(9)), replace: true, ..stock() };
         let text = whole.to_yaml().unwrap();
         for length in 0..text.len() {
             if let Ok(read) = Superblock::from_yaml(&text.as_bytes()[..length]) {
                 assert_eq!((read.uuid, read.rank), (whole.uuid, whole.rank), "cut at {length}");
                 assert_eq!(read.system_uuid, whole.system_uuid, "cut at {length}");
                 assert_eq!(read.joined_rank(), whole.joined_rank(), "cut at {length}");
+                assert!(read.replace, "cut at {length}");
             }
         }
     }
@@ -310,10 +322,11 @@ incarnation: 1234567890123456789
             uuid in any::<u128>(), system in ".*", uri in "\\PC*", domain in any::<String>(),
             rank in proptest::option::of(0..u32::MAX), valid in any::<bool>(),
             incarnation in any::<u64>(), system_uuid in proptest::option::of(any::<u128>()),
+            replace in any::<bool>(),
         ) {
             let value = Superblock {
                 uuid: Uuid::from_u128(uuid), system, uri, host_fault_domain: domain, rank,
-                valid_rank: valid, incarnation, system_uuid: system_uuid.map(Uuid::from_u128),
+                valid_rank: valid, incarnation, replace, system_uuid: system_uuid.map(Uuid::from_u128),
                 seed_roles: None,
             };
             let text = value.to_yaml().unwrap();

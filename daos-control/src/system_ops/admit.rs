@@ -2,22 +2,25 @@
 //! comes from another host has moved (contract 6.4, R157-R162).
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
+use std::sync::Arc;
 use std::time::Duration;
 
 use daos_membership::{
-    ControlAddress, FaultDomain, Incarnation, JoinPurpose, JoinRefused, JoinReply, JoinRequest,
-    MembershipError, MembershipHandle, Rank,
+    ControlAddress, EventKind, EventNote, FaultDomain, Incarnation, JoinPurpose, JoinRefused,
+    JoinReply, JoinRequest, MembershipError, MembershipHandle, Rank,
 };
-use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tracing::{info, warn};
 use uuid::Uuid;
 
+use super::peer::Peers;
+use super::run::SystemOps;
 use super::select::resolve;
 use crate::drpc::{RasEvent, RasId, RasSeverity, RasType};
 use crate::fault::{Fault, code};
 use crate::wire::CallError;
 
-/// A server that has not taken a connection after this time does not answer any more.
+/// A server that has not taken a connection after this time is gone.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
 
 /// A join as it arrived, its texts not yet understood.
@@ -53,13 +56,15 @@ pub struct JoinMessage {
 #[derive(Debug, Clone)]
 pub struct AdmitJoin {
     first_replica: Option<SocketAddrV4>,
+    peers: Arc<dyn Peers>,
 }
 
 impl AdmitJoin {
-    /// For a system whose first replica is there: rank 0 is kept for its engine 0.
+    /// For a system whose first replica is there: rank 0 is kept for its engine 0. Asks `operations`' peers about engines
+    /// that come from another host.
     #[must_use]
-    pub fn new(first_replica: Option<SocketAddrV4>) -> Self {
-        Self { first_replica }
+    pub fn new(first_replica: Option<SocketAddrV4>, operations: &SystemOps) -> Self {
+        Self { first_replica, peers: Arc::clone(operations.peers()) }
     }
 
     /// Lets an engine join, or says why not.
@@ -74,16 +79,18 @@ impl AdmitJoin {
         from: Option<SocketAddr>,
     ) -> Result<JoinReply, CallError> {
         let mut request = self.request(message, from).await?;
-        match membership.join(request.clone()).await {
-            Err(MembershipError::Join(JoinRefused::AddressChanged { known, .. }))
-                if !answers(known).await =>
-            {
-                info!("engine {} moved from {known}, which does not answer", request.uuid);
-                request.old_address_answers = Some(false);
-                Ok(membership.join(request).await.inspect_err(report)?)
-            }
-            other => Ok(other.inspect_err(report)?),
+        let mut joined = membership.join(request.clone()).await;
+        if let Err(MembershipError::Join(JoinRefused::AddressChanged { known, rank, .. })) = &joined
+            && !self.peers.serves(*known, *rank, Instant::now() + ANSWERS_WITHIN).await
+        {
+            info!("engine {} (rank {rank}) moved from {known}, which has it no more", request.uuid);
+            request.old_address_answers = Some(false);
+            joined = membership.join(request.clone()).await;
         }
+        if let Err(MembershipError::Join(refused)) = &joined {
+            report(membership, &request, refused).await;
+        }
+        Ok(joined?)
     }
 
     async fn request(
@@ -143,23 +150,20 @@ async fn address_of(text: &str, from: Option<SocketAddr>) -> Result<ControlAddre
     }
 }
 
-/// Whether anything takes connections at an address.
-async fn answers(address: ControlAddress) -> bool {
-    let connected = tokio::time::timeout(ANSWERS_WITHIN, TcpStream::connect(address.socket()));
-    matches!(connected.await, Ok(Ok(_)))
-}
-
-/// A refused join is an event that an administrator should see.
-fn report(refused: &MembershipError) {
-    if let MembershipError::Join(refused) = refused {
-        let event = RasEvent {
-            id: RasId::ENGINE_JOIN_FAILED,
-            kind: RasType::Info,
-            severity: RasSeverity::Error,
-            message: refused.to_string(),
-            ..RasEvent::default()
-        };
-        warn!("&&& RAS {event}");
+/// A refused join is an event that an administrator should see, in the log of this server and in that of the system.
+async fn report(membership: &MembershipHandle, request: &JoinRequest, refused: &JoinRefused) {
+    let event = RasEvent {
+        id: RasId::ENGINE_JOIN_FAILED,
+        kind: RasType::Info,
+        severity: RasSeverity::Error,
+        message: refused.to_string(),
+        ..RasEvent::default()
+    };
+    warn!("&&& RAS {event}");
+    let ranks = request.rank.into_iter().collect();
+    let note = EventNote::new(EventKind::JoinRefused, ranks, refused.to_string());
+    if let Err(lost) = membership.record_event(note.on(request.address)).await {
+        warn!("a refused join is not recorded: {lost}");
     }
 }
 

@@ -7,7 +7,13 @@ use async_trait::async_trait;
 use daos_membership::{ControlAddress, Rank, RankSet};
 use daos_proto::ctl::ctl_svc_client::CtlSvcClient;
 use daos_proto::ctl::{RanksReq, RanksResp};
+use daos_proto::daosx::v1::host_client::HostClient;
+use daos_proto::daosx::v1::members_client::MembersClient;
+use daos_proto::daosx::v1::{MemberResult, RejoinReq, StateReq, StateResp};
+use daos_proto::shared::RankResult;
 use tokio::time::Instant;
+use tonic::transport::Channel;
+use tonic::{Request, Response, Status};
 
 use super::fanout::RankReply;
 use crate::client::HostAddr;
@@ -42,6 +48,13 @@ pub trait Peers: Send + Sync + Debug {
         call: &RanksCall,
         deadline: Instant,
     ) -> Result<Vec<RankReply>, CallError>;
+
+    /// Whether an engine with this rank is at home on a host. One that cannot be reached has none; one that does not say,
+    /// within the time or at all, is taken to have it.
+    async fn serves(&self, host: ControlAddress, rank: Rank, deadline: Instant) -> bool {
+        let _ = (host, rank, deadline);
+        true
+    }
 }
 
 /// How long hosts may take for each operation.
@@ -79,6 +92,7 @@ impl Limits {
             RankAction::Stop => self.stop,
             RankAction::Start => self.start,
             RankAction::ResetFormat => self.reset,
+            RankAction::Rejoin => self.prepare,
         }
     }
 }
@@ -116,21 +130,54 @@ impl Peers for GrpcPeers {
         let action = call.action;
         let answer: RanksResp = connection
             .call(message, |channel, request| async move {
-                let mut client = CtlSvcClient::new(channel).max_decoding_message_size(MAX_ANSWER);
+                let mut client =
+                    CtlSvcClient::new(channel.clone()).max_decoding_message_size(MAX_ANSWER);
                 match action {
                     RankAction::PrepareShutdown => client.prep_shutdown_ranks(request).await,
                     RankAction::Stop => client.stop_ranks(request).await,
                     RankAction::Start => client.start_ranks(request).await,
                     RankAction::ResetFormat => client.reset_format_ranks(request).await,
+                    RankAction::Rejoin => rejoin(channel, request).await,
                 }
             })
             .await?;
         Ok(answer.results.into_iter().filter_map(reply).collect())
     }
+
+    async fn serves(&self, host: ControlAddress, rank: Rank, deadline: Instant) -> bool {
+        let Ok(host) = HostAddr::parse(&host.to_string()) else { return true };
+        let connection = match self.connector.open(&host, deadline).await {
+            Ok(connection) => connection,
+            Err(error) => return !error.is_connection_failure(),
+        };
+        let state = connection.call(StateReq {}, |channel, request| async move {
+            HostClient::new(channel).max_decoding_message_size(MAX_ANSWER).state(request).await
+        });
+        let serves =
+            |state: StateResp| state.engines.iter().any(|each| each.rank == Some(rank.get()));
+        state.await.map_or(true, serves)
+    }
+}
+
+/// Stock hosts have no such request; theirs is the answer that they do not.
+async fn rejoin(
+    channel: Channel,
+    request: Request<RanksReq>,
+) -> Result<Response<RanksResp>, Status> {
+    let mut client = MembersClient::new(channel).max_decoding_message_size(MAX_ANSWER);
+    let answer = client.rejoin(request.map(|ranks| RejoinReq { ranks: ranks.ranks })).await?;
+    Ok(answer.map(|answer| RanksResp {
+        results: answer.results.into_iter().map(stock_result).collect(),
+    }))
+}
+
+fn stock_result(row: MemberResult) -> RankResult {
+    let MemberResult { rank, action, errored, message, state, address } = row;
+    RankResult { rank, action, errored, msg: message, state, addr: address }
 }
 
 /// One row of the answer; a row about no rank says nothing.
-fn reply(row: daos_proto::shared::RankResult) -> Option<RankReply> {
+fn reply(row: RankResult) -> Option<RankReply> {
     Some(RankReply {
         rank: Rank::new(row.rank)?,
         errored: row.errored,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use daos_membership::{
     AdminExcludedRanks, MembershipHandle, OnFailure, RankSet, Resolved, Selection,
 };
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
@@ -61,13 +62,14 @@ pub struct SystemOps {
     peers: Arc<dyn Peers>,
     limits: Limits,
     running: TaskTracker,
+    ending: CancellationToken,
 }
 
 impl SystemOps {
     /// Operations over these peers.
     #[must_use]
     pub fn new(peers: Arc<dyn Peers>, limits: Limits) -> Self {
-        Self { peers, limits, running: TaskTracker::new() }
+        Self { peers, limits, running: TaskTracker::new(), ending: CancellationToken::new() }
     }
 
     /// Stops members. Without `force` every engine is told first; when that fails for one, none is stopped and the
@@ -136,6 +138,30 @@ impl SystemOps {
             Ok(OperationReport { results, ..OperationReport::default() })
         })
         .await?
+    }
+
+    pub(super) fn peers(&self) -> &Arc<dyn Peers> {
+        &self.peers
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Does something that nobody waits for but the end of the server.
+    pub(super) fn in_background(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.running.spawn(work);
+    }
+
+    /// Whoever follows the system's events stops, so that the control port can close.
+    pub fn end_followers(&self) {
+        self.ending.cancel();
+    }
+
+    /// Cancelled when followers of the system's events are to stop.
+    #[must_use]
+    pub fn ending(&self) -> CancellationToken {
+        self.ending.clone()
     }
 
     /// Waits until no operation runs any more. The caller sets the bound.

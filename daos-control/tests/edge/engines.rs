@@ -131,14 +131,14 @@ fn one_engine(address: SocketAddrV4) -> Engines {
 }
 
 /// A host whose engine runs and has joined.
-async fn running() -> Host {
+pub async fn running() -> Host {
     let host = Host::with_engines(Part::Serving, ENGINE, one_engine).await;
     let states = host.engines.start_all().await;
     assert!(matches!(states[0].state, EngineState::Running { .. }), "{states:?}");
     host
 }
 
-async fn member_state(host: &Host) -> String {
+pub async fn member_state(host: &Host) -> String {
     let query = SystemQueryReq { sys: SYS.into(), ..SystemQueryReq::default() };
     let mut client = MgmtSvcClient::new(host.channel().await);
     let answer = client.system_query(admin(query)).await.expect("members").into_inner();

@@ -4,6 +4,7 @@
 mod callers;
 mod engines;
 mod host;
+mod members;
 mod nonsense;
 mod storage;
 mod system;

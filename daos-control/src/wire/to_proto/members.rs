@@ -1,6 +1,6 @@
 //! Members, and what came of operations on them (contract 2 `mgmt/system.proto`).
 
-use daos_membership::{ExcludeAction, ExcludeResult, Member, QueryResult, Rank};
+use daos_membership::{Member, QueryResult};
 use daos_proto::{ctl, mgmt, shared};
 
 use crate::engine::RankOutcome;
@@ -66,24 +66,6 @@ pub fn start_response(report: &OperationReport) -> mgmt::SystemStartResp {
         absentranks: report.absent_ranks.to_string(),
         absenthosts: report.absent_hosts.join(","),
     }
-}
-
-/// The answer to an exclusion. `address_of` knows the control address of a rank.
-#[must_use]
-pub fn exclude_response(
-    results: &[ExcludeResult],
-    action: ExcludeAction,
-    address_of: impl Fn(Rank) -> String,
-) -> mgmt::SystemExcludeResp {
-    let results = results.iter().map(|result| shared::RankResult {
-        rank: result.rank.get(),
-        action: action.text().to_owned(),
-        errored: false,
-        msg: String::new(),
-        state: result.state.text().to_owned(),
-        addr: address_of(result.rank),
-    });
-    mgmt::SystemExcludeResp { results: results.collect() }
 }
 
 /// The answer of one host to an order about its ranks.

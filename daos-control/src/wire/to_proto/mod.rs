@@ -1,6 +1,7 @@
 //! Domain values to wire messages, one file per area. Free functions that decide nothing.
 
 mod attach;
+mod events;
 mod format;
 mod members;
 mod network;
@@ -9,10 +10,9 @@ mod scan;
 mod state;
 
 pub use attach::attach_response;
+pub use events::{events_response, follow_response, member_outcome, member_result};
 pub use format::format_response;
-pub use members::{
-    exclude_response, query_response, rank_result, ranks_response, start_response, stop_response,
-};
+pub use members::{query_response, rank_result, ranks_response, start_response, stop_response};
 pub use network::network_scan;
 pub use ours::{apply_response, engine_state, fault, plan_response};
 pub use scan::storage_scan;
