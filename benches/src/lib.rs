@@ -1,6 +1,7 @@
 //! Measurements anyone can repeat; each program in `src/bin` says how to run and how to read it.
 //!
 //! * `footprint`: how fast, how large and how big in memory the programs are (medians of release binaries).
+//! * `join`: how fast engines join a large system, what that costs, and how long a lost leader is missed.
 //! * `cluster`: five hosts in network namespaces that lose leaders, links and disks, and keep what they acknowledged.
 //!
 //! [`history`] judges what clients of a replicated service were told.

@@ -97,6 +97,12 @@ impl Engine {
         self.group.map(|(version, _)| version)
     }
 
+    /// Version of the last group map; none before there was one.
+    #[must_use]
+    pub fn group_version(&self) -> Option<u32> {
+        self.group.as_ref().map(|group| group.map_version)
+    }
+
     /// The last log levels it was told.
     #[must_use]
     pub fn masks(&self) -> Option<&LogMasks> {
@@ -224,6 +230,7 @@ mod tests {
         for (version, ranks, size) in [(3, 3, 3), (3, 1, 3), (2, 1, 3), (4, 2, 2)] {
             assert_eq!(told(&mut engine, Method::GroupUpdate, &group(version, ranks)).0, 0);
             assert_eq!(engine.system_size(), size, "after version {version}");
+            assert_eq!(engine.group_version(), Some(version.max(3)));
         }
         assert_eq!(engine.take_group_update().map(|update| update.map_version), Some(4));
         assert_eq!(engine.take_group_update(), None);
