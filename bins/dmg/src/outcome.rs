@@ -7,9 +7,8 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use daos_control::Fault;
 use daos_control::client::ClientError;
-use serde_json::Value;
 
-use crate::json;
+use crate::json::{self, Response};
 
 /// Status in the envelope when the cause has none of its own: `DER_MISC`.
 const MISC_STATUS: i32 = -1025;
@@ -22,7 +21,7 @@ pub struct Outcome {
     /// Text for standard error: what belongs to no result.
     pub stderr: String,
     /// Value of `response` in the envelope.
-    pub response: Value,
+    pub response: Response,
     /// Why the exit status is 1.
     pub failure: Option<Failure>,
 }

@@ -15,7 +15,7 @@ pub async fn scan(session: &Session, options: NetworkScan) -> Result<Outcome, Fa
     Ok(Outcome {
         stdout: print::fabrics(&results, names),
         stderr: failed.table(names),
-        response: json::fabrics(&results),
+        response: json::fabrics(&results).into(),
         failure: failed.failure(),
     })
 }

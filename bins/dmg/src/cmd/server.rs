@@ -33,7 +33,7 @@ pub async fn set_log_masks(session: &Session, options: SetLogMasks) -> Result<Ou
     Ok(Outcome {
         stdout,
         stderr: failed.table(names),
-        response: json::log_masks(&done, failed.by_text()),
+        response: json::log_masks(&done, failed.by_text()).into(),
         failure: failed.failure(),
     })
 }

@@ -68,7 +68,7 @@ fn dry_run(session: &Session, previews: &FormatPreviews) -> Outcome {
     Outcome {
         stdout: print::plans(previews, names),
         stderr: failed.table(names),
-        response: json::plans(previews, failed.by_text()),
+        response: json::plans(previews, failed.by_text()).into(),
         failure: no_plan.map(Failure::from).or_else(|| failed.failure()),
     }
 }
@@ -91,7 +91,7 @@ fn report(
     Outcome {
         stdout: print::format_results(applied, options.verbose, names),
         stderr: failed.table(names),
-        response: json::format_results(applied, failed.by_text()),
+        response: json::format_results(applied, failed.by_text()).into(),
         failure: failed.failure().or(idle),
     }
 }

@@ -31,7 +31,7 @@ pub async fn run(session: &Session, options: StorageScan) -> Result<Outcome, Fai
     Ok(Outcome {
         stdout,
         stderr: failed.table(names),
-        response: json::scan(&results, failed.by_text()),
+        response: json::scan(&results, failed.by_text()).into(),
         failure: failed.failure(),
     })
 }

@@ -22,27 +22,27 @@ pub async fn members(session: &Session, options: Query) -> Result<Outcome, Failu
     let query = SystemQuery { selection: selection(&options.ranks)?, states };
     let client = session.client()?;
     match client.system_query(&query).await {
-        Ok(status) => Ok(found(&query, &status, options.verbose)),
+        Ok(status) => Ok(found(&query, status, options.verbose)),
         Err(error) => nobody_yet(session, &client, error).await,
     }
 }
 
-fn found(query: &SystemQuery, status: &SystemStatus, verbose: bool) -> Outcome {
+fn found(query: &SystemQuery, status: SystemStatus, verbose: bool) -> Outcome {
     let everybody = query.selection == Selection::All && query.states == StateMask::ALL;
     let table = !verbose && !status.members.is_empty();
     let text = match (status.members.is_empty(), verbose) {
         (true, _) if everybody => NO_MEMBERS.to_owned(),
         (true, _) => "Query matches no ranks in system\n".to_owned(),
         (false, true) => print::members_verbose(&status.members),
-        (false, false) => print::members(status),
+        (false, false) => print::members(&status),
     };
     // The short table has a row of its own for ranks that do not exist.
     let absent_ranks = if table { Default::default() } else { status.absent_ranks.clone() };
     Outcome {
         stdout: text + &print::self_heal_notice(&status.self_heal),
         stderr: print::absent(&absent_ranks, &status.absent_hosts),
+        failure: absence(&status),
         response: json::status(status),
-        failure: absence(status),
     }
 }
 
@@ -98,7 +98,7 @@ async fn nobody_yet(
     let (stdout, mut stderr) =
         if session.as_json() { (String::new(), text) } else { (text, String::new()) };
     stderr.push_str(&engines_that_cannot_run(session, &states));
-    Ok(Outcome { stdout, stderr, response: json::status(&SystemStatus::default()), failure: None })
+    Ok(Outcome { stdout, stderr, response: json::status(SystemStatus::default()), failure: None })
 }
 
 /// Why there are no members: engines that ended or may not start, by groups of hosts.
@@ -126,14 +126,14 @@ pub async fn leader(session: &Session, options: LeaderQuery) -> Result<Outcome, 
             "Current Leader: {current}\n   Replica Set: {replicas}\n  Unresponsive Replicas: {down}\n"
         )
     };
-    Ok(Outcome { stdout, response: json::leader(&leader), ..Outcome::default() })
+    Ok(Outcome { stdout, response: json::leader(&leader).into(), ..Outcome::default() })
 }
 
 pub async fn pools(session: &Session, options: ListPools) -> Result<Outcome, Failure> {
     let pools = session.client()?.list_pools().await?;
     Ok(Outcome {
         stdout: print::pools(&pools, options.verbose),
-        response: json::pools(&pools),
+        response: json::pools(&pools).into(),
         ..Outcome::default()
     })
 }

@@ -51,7 +51,7 @@ pub fn outcome(report: &OperationReport) -> Outcome {
     Outcome {
         stdout: print::operations(report),
         stderr: print::absent(&Default::default(), &report.absent_hosts),
-        response: json::operations(report),
+        response: json::operations(report).into(),
         failure: failure(report),
     }
 }

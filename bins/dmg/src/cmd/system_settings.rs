@@ -25,7 +25,7 @@ pub async fn properties(session: &Session, text: Option<&str>) -> Result<Outcome
     } else {
         print::pairs(&labelled)
     };
-    Ok(Outcome { stdout, response: json::properties(&found, meaning), ..Outcome::default() })
+    Ok(Outcome { stdout, response: json::properties(&found, meaning).into(), ..Outcome::default() })
 }
 
 pub async fn set_attributes(session: &Session, text: &str) -> Result<Outcome, Failure> {
@@ -48,7 +48,7 @@ pub async fn attributes(session: &Session, text: Option<&str>) -> Result<Outcome
     };
     let attributes: serde_json::Map<String, Value> =
         found.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
-    Ok(Outcome { stdout, response: json!({"attributes": attributes}), ..Outcome::default() })
+    Ok(Outcome { stdout, response: json!({"attributes": attributes}).into(), ..Outcome::default() })
 }
 
 /// What a property of the system is about.

@@ -11,7 +11,7 @@ pub fn show() -> Outcome {
     let version = env!("CARGO_PKG_VERSION");
     Outcome {
         stdout: format!("dmg version v{version} (speaks DAOS {SPEAKS})\n"),
-        response: json!({"name": "dmg", "version": version, "build_info": format!("speaks DAOS {SPEAKS}")}),
+        response: json!({"name": "dmg", "version": version, "build_info": format!("speaks DAOS {SPEAKS}")}).into(),
         ..Outcome::default()
     }
 }

@@ -2,35 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use daos_control::client::{HostSet, Leader, Member, OperationReport, Pool, SystemStatus};
+use daos_control::client::{HostSet, Leader, OperationReport, Pool};
 use serde_json::{Value, json};
 
 use super::hosts;
-
-pub fn status(status: &SystemStatus) -> Value {
-    json!({
-        "members": status.members.iter().map(member).collect::<Vec<_>>(),
-        "providers": status.providers,
-        "sys_self_heal_policy": status.self_heal,
-    })
-}
-
-fn member(member: &Member) -> Value {
-    json!({
-        "addr": member.address,
-        "state": member.state.wire_str(),
-        "fault_domain": member.fault_domain,
-        "rank": member.rank,
-        "incarnation": member.incarnation,
-        "uuid": member.uuid,
-        "fabric_uri": member.fabric_uri,
-        "secondary_fabric_uris": member.secondary_fabric_uris,
-        "fabric_contexts": member.fabric_contexts,
-        "secondary_fabric_contexts": Value::Null,
-        "info": member.info,
-        "last_update": member.last_update,
-    })
-}
 
 pub fn operations(report: &OperationReport) -> Value {
     let results: Vec<Value> = report
