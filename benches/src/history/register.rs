@@ -1,5 +1,5 @@
 //! Whether the operations on one key are those of a single value that changes at one moment inside each operation
-//! (linearizable), where some writes ended without an answer.
+//! (linearizable), where some writes ended without an answer, and some reads were answered by a replica that may lag.
 //!
 //! The search is exhaustive: it tries every order that time allows, remembering where it has been. Values written are
 //! unique, so that a read says which write it saw.
@@ -28,19 +28,28 @@ pub struct Operation {
     pub invoked: Moment,
     /// When it was answered; `None` when nobody knows whether it happened, or when.
     pub returned: Option<Moment>,
+    /// For a read that one replica answered from what it had: that replica, since its last start. The value may be an old one, but
+    /// of each session never older than the one before.
+    pub session: Option<u64>,
 }
 
 impl Operation {
     /// An operation that was answered.
     #[must_use]
     pub fn acknowledged(action: Action, invoked: Moment, returned: Moment) -> Self {
-        Self { action, invoked, returned: Some(returned) }
+        Self { action, invoked, returned: Some(returned), session: None }
     }
 
     /// A write whose outcome is unknown: it may happen at any time from then on, or never.
     #[must_use]
     pub fn unknown(value: u64, invoked: Moment) -> Self {
-        Self { action: Action::Write(value), invoked, returned: None }
+        Self { action: Action::Write(value), invoked, returned: None, session: None }
+    }
+
+    /// The same operation, answered by a replica that may lag.
+    #[must_use]
+    pub fn in_session(self, session: u64) -> Self {
+        Self { session: Some(session), ..self }
     }
 }
 
@@ -50,6 +59,9 @@ impl fmt::Display for Operation {
             Action::Write(value) => write!(f, "write {value}")?,
             Action::Read(Some(value)) => write!(f, "read {value}")?,
             Action::Read(None) => write!(f, "read nothing")?,
+        }
+        if let Some(session) = self.session {
+            write!(f, " in session {session}")?;
         }
         match self.returned {
             Some(returned) => write!(f, ", asked at {}, answered at {returned}", self.invoked),
@@ -210,7 +222,16 @@ impl Search<'_> {
     fn next(&self, done: &Done) -> Option<Vec<usize>> {
         let left = || (done.first..self.operations.len()).filter(|index| !done.has(*index));
         let limit = left().filter_map(|index| self.operations[index].returned).min()?;
-        Some(left().filter(|index| self.operations[*index].invoked <= limit).collect())
+        let mut sessions = HashSet::new();
+        let may_come = |index: &usize| {
+            let operation = &self.operations[*index];
+            match operation.session {
+                // Whatever its replica had: only the order within the session holds it back.
+                Some(session) => sessions.insert(session),
+                None => operation.invoked <= limit,
+            }
+        };
+        Some(left().filter(may_come).collect())
     }
 
     /// A read that fits changes nothing, so putting it next loses no order; otherwise each write is tried.

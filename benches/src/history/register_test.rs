@@ -83,6 +83,24 @@ fn an_unknown_write_happens_once_and_not_before_it_was_asked() {
 }
 
 #[test]
+fn a_replica_may_lag_but_not_go_back() {
+    let writes = [write(1, 0, 1), write(2, 2, 3)];
+    let with = |reads: &[Operation]| [&writes[..], reads].concat();
+    good(&with(&[read(1, 4, 5).in_session(1), read(2, 6, 7).in_session(1)]));
+    good(&with(&[read(None, 4, 5).in_session(1), read(2, 6, 7)]));
+    // Two replicas lag by different lengths.
+    good(&with(&[read(2, 4, 5).in_session(1), read(1, 6, 7).in_session(2)]));
+    bad(&with(&[read(2, 4, 5).in_session(1), read(1, 6, 7).in_session(1)]));
+    bad(&with(&[read(1, 4, 5).in_session(1), read(None, 6, 7).in_session(1)]));
+    // Nobody knows a value before it is asked for.
+    bad(&[read(1, 0, 1).in_session(1), write(1, 2, 3)]);
+    // A lagging replica agrees with the others on the order of two writes side by side.
+    let both = [write(1, 0, 10), write(2, 0, 10), read(2, 11, 12)];
+    let lagging = [read(2, 13, 14).in_session(1), read(1, 15, 16).in_session(1)];
+    bad(&[&both[..], &lagging[..]].concat());
+}
+
+#[test]
 fn many_unknown_writes_that_nobody_saw_cost_nothing() {
     let mut history: Vec<Operation> = (0..200).map(|value| unknown(1000 + value, value)).collect();
     history.extend((0..200).map(|value| write(value, 2 * value, 2 * value + 1)));

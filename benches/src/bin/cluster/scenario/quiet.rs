@@ -1,0 +1,32 @@
+//! Nothing is taken away. A system under load and no fault elects nobody.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use super::Stage;
+
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Looks at the leader all the time.
+pub async fn play(stage: &mut Stage<'_>) -> Result<()> {
+    let first = stage.leader().await?;
+    let end = stage.end();
+    let mut looks = 0;
+    while Instant::now() < end {
+        sleep(LOOK).await;
+        let now = stage.leader().await?;
+        ensure!(
+            now == first,
+            "{} leads instead of {}, and nothing had happened",
+            stage.system.hosts[now].name(),
+            stage.system.hosts[first].name()
+        );
+        looks += 1;
+    }
+    stage.figures.insert("elections".to_owned(), json!(0));
+    stage.figures.insert("looks".to_owned(), json!(looks));
+    Ok(())
+}
