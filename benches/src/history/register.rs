@@ -4,7 +4,7 @@
 //! The search is exhaustive: it tries every order that time allows, remembering where it has been. Values written are
 //! unique, so that a read says which write it saw.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use super::Moment;
@@ -222,14 +222,18 @@ impl Search<'_> {
     fn next(&self, done: &Done) -> Option<Vec<usize>> {
         let left = || (done.first..self.operations.len()).filter(|index| !done.has(*index));
         let limit = left().filter_map(|index| self.operations[index].returned).min()?;
-        let mut sessions = HashSet::new();
+        let mut sessions: HashMap<u64, Moment> = HashMap::new();
+        for operation in left().map(|index| &self.operations[index]) {
+            if let (Some(session), Some(returned)) = (operation.session, operation.returned) {
+                let first = sessions.entry(session).or_insert(returned);
+                *first = returned.min(*first);
+            }
+        }
         let may_come = |index: &usize| {
             let operation = &self.operations[*index];
-            match operation.session {
-                // Whatever its replica had: only the order within the session holds it back.
-                Some(session) => sessions.insert(session),
-                None => operation.invoked <= limit,
-            }
+            // Within a session it is whatever the replica had: only answers of that session hold it back.
+            let held_by = operation.session.and_then(|session| sessions.get(&session));
+            operation.invoked <= *held_by.unwrap_or(&limit)
         };
         Some(left().filter(may_come).collect())
     }

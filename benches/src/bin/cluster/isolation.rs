@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use rustix::mount::{MountFlags, mount};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -29,11 +29,13 @@ pub async fn run(keep: bool) -> Result<ExitCode> {
     let directory = tempfile::Builder::new().prefix(PREFIX).tempdir()?;
     fs::write(directory.path().join(OWNER), std::process::id().to_string())?;
     let mut inside = start(directory.path())?;
+    // Waiting would close it.
+    let alive = inside.stdin.take();
     let end = tokio::select! {
         status = inside.wait() => status?,
-        _ = interrupted.recv() => ended(&mut inside).await?,
-        _ = terminated.recv() => ended(&mut inside).await?,
-        _ = hung_up.recv() => ended(&mut inside).await?,
+        _ = interrupted.recv() => ended(&mut inside, alive).await?,
+        _ = terminated.recv() => ended(&mut inside, alive).await?,
+        _ = hung_up.recv() => ended(&mut inside, alive).await?,
     };
     let failed = end.code() == Some(1) || end.code().is_none();
     if keep || failed {
@@ -54,8 +56,8 @@ fn start(directory: &Path) -> Result<Child> {
 }
 
 /// Tells the program inside to end, and waits for it.
-async fn ended(inside: &mut Child) -> Result<ExitStatus> {
-    drop(inside.stdin.take());
+async fn ended(inside: &mut Child, alive: Option<ChildStdin>) -> Result<ExitStatus> {
+    drop(alive);
     match tokio::time::timeout(END, inside.wait()).await {
         Ok(status) => Ok(status?),
         Err(_) => {
