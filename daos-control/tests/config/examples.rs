@@ -36,8 +36,11 @@ fn r24_every_example_loads() {
     let directory = workspace().join("examples/config");
     let mut names = BTreeSet::new();
     for entry in fs::read_dir(directory).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        if name != "daos_server.yml" {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        if entry.path().is_dir() {
+            assert_eq!(name, "three-namespaces", "a set without a test");
+        } else if name != "daos_server.yml" {
             let config = example(&name);
             assert!(!config.engines.is_empty(), "{name}");
             names.insert(name);
@@ -61,6 +64,21 @@ fn r24_every_example_loads() {
         assert!(names.remove(wanted), "{wanted} is missing");
     }
     assert_eq!(names, BTreeSet::new(), "examples without a place in this test");
+}
+
+/// The files of one system differ in their host's own paths only, and every host is a replica.
+#[test]
+fn the_set_for_three_namespaces_is_one_system() {
+    let hosts = ["1", "2", "3"].map(|host| {
+        let text = read(&format!("examples/config/three-namespaces/server{host}.yml"));
+        let config = valid(&text);
+        assert_eq!((config.replicas.len(), config.engines.len()), (3, 1));
+        let (_, keys) = text.split_once("name:").unwrap();
+        let own = [format!("daos_three/{host}/"), format!("/host{host}\n")];
+        keys.replace(&own[0], "daos_three/N/").replace(&own[1], "/hostN\n")
+    });
+    assert_eq!(hosts[0], hosts[1]);
+    assert_eq!(hosts[0], hosts[2]);
 }
 
 #[test]

@@ -20,6 +20,9 @@ pub const ENGINES: usize = 2;
 pub const PORT: u16 = 10001;
 /// First fabric port of every host.
 const FABRIC_PORT: usize = 31416;
+/// How long engines wait for a silent one before they give it up: longer than a link is cut at a time, shorter than the 20 s of
+/// a cluster that nobody watches.
+const SUSPECTED_MS: u32 = 8000;
 /// What the orderly end of a server may take on a busy machine.
 const STOP: Duration = Duration::from_secs(30);
 /// How often something outside this process is looked at.
@@ -72,7 +75,8 @@ impl Host {
             // Writing to a String does not fail.
             let _infallible = write!(
                 text,
-                "- targets: 1\n  fabric_iface: eth0\n  fabric_iface_port: {port}\n  log_file: {log}\n  storage:\n  \
+                "- targets: 1\n  fabric_iface: eth0\n  fabric_iface_port: {port}\n  log_file: {log}\n  \
+                 env_vars: [SWIM_SUSPECT_TIMEOUT={SUSPECTED_MS}]\n  storage:\n  \
                  - {{class: ram, scm_mount: {scm}, scm_size: 1}}\n  \
                  - {{class: file, bdev_list: [{device}], bdev_size: 1, bdev_roles: [wal, meta, data]}}\n",
                 port = FABRIC_PORT + engine,

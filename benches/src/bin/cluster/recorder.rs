@@ -74,11 +74,6 @@ impl Recorder {
         self.records().versions.push(version);
     }
 
-    /// Keys that were written or read.
-    pub fn keys(&self) -> Vec<String> {
-        self.records().registers.keys().cloned().collect()
-    }
-
     /// What was recorded of the scenario.
     pub fn counts(&self) -> Counts {
         let records = self.records();
