@@ -33,14 +33,8 @@ impl Handler for Service {
     }
 
     async fn handle(&self, method: Method, body: Vec<u8>, _peer: Peer) -> Result<Reply, Status> {
-        let (answered, held) = {
-            let mut engine = self.engine();
-            (engine.handle(method, &body), (engine.group_version(), engine.system_size()))
-        };
+        let answered = self.engine().handle(method, &body);
         tracing::info!(%method, effect = ?answered.effect, "call");
-        if let (Method::GroupUpdate, (Some(version), ranks)) = (method, held) {
-            tracing::info!("holds group map version {version} of {ranks} ranks");
-        }
         let Some(answer) = answered.answer else { return std::future::pending().await };
         let (effects, effect) = (self.effects.clone(), answered.effect);
         Ok(Reply::new(answer?).then(move || {

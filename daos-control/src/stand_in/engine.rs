@@ -97,12 +97,6 @@ impl Engine {
         self.group.map(|(version, _)| version)
     }
 
-    /// Version of the last group map; none before there was one.
-    #[must_use]
-    pub fn group_version(&self) -> Option<u32> {
-        self.group.as_ref().map(|group| group.map_version)
-    }
-
     /// The last log levels it was told.
     #[must_use]
     pub fn masks(&self) -> Option<&LogMasks> {
