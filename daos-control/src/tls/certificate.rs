@@ -94,6 +94,16 @@ impl Certificate {
         moment(self.not_after)
     }
 
+    /// SHA-256 of the whole certificate, as pairs of hexadecimal digits.
+    #[cfg(feature = "server")]
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        use sha2::{Digest, Sha256};
+        let digits: Vec<String> =
+            Sha256::digest(&self.der).iter().map(|byte| format!("{byte:02X}")).collect();
+        digits.join(":")
+    }
+
     pub(super) fn as_der(&self) -> CertificateDer<'static> {
         CertificateDer::from(self.der.clone())
     }

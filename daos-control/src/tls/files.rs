@@ -90,7 +90,7 @@ impl Stamp {
     }
 }
 
-fn read(path: &Path, most: u32) -> Result<Vec<u8>, TlsError> {
+pub(super) fn read(path: &Path, most: u32) -> Result<Vec<u8>, TlsError> {
     let failed = |source: std::io::Error| match source.kind() {
         ErrorKind::NotFound => TlsError::Missing { path: path.to_owned() },
         _ => TlsError::Unreadable { path: path.to_owned(), source },

@@ -5,6 +5,8 @@
 
 #[cfg(feature = "server")]
 mod acceptor;
+#[cfg(feature = "server")]
+pub mod authority;
 mod certificate;
 mod credentials;
 mod error;

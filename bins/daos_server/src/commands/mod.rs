@@ -1,5 +1,6 @@
 //! One file per command: arguments in, library call, text out.
 
+mod cert;
 mod config;
 mod network;
 mod start;
@@ -33,6 +34,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Storage(command) => storage::run(&cli.global, command),
         Command::Network(command) => network::run(&cli.global, command),
         Command::Config(command) => config::run(&cli.global, command),
+        Command::Cert(command) => cert::run(&cli.global, command),
         Command::Version => print(&version(cli.global.json)),
     }
 }
