@@ -14,7 +14,7 @@ use crate::join::Host;
 use crate::management::Replicas;
 use crate::start_table::ReplicaRoles;
 use crate::supervisor::RestartPolicy;
-use crate::tls::{CertificateFiles, Security};
+use crate::tls::{CertificateFiles, Security, TlsError};
 use crate::wire::Component;
 
 /// How long a fault domain script may take.
@@ -84,6 +84,15 @@ pub fn security(config: &ServerConfig) -> Result<Security, Fault> {
             config.port
         );
         return Ok(Security::Insecure);
+    }
+    // Agents' certificates are needed when an engine first asks; better told now than then.
+    let clients = &transport.client_cert_dir;
+    if let Err(source) = std::fs::read_dir(clients) {
+        let path = clients.clone();
+        return Err(match source.kind() {
+            std::io::ErrorKind::NotFound => TlsError::Missing { path }.into(),
+            _ => TlsError::Unreadable { path, source }.into(),
+        });
     }
     let files = CertificateFiles {
         ca: transport.ca_cert.clone(),

@@ -78,7 +78,7 @@ impl Server {
         let bound = options.control_address.unwrap_or(Ipv4Addr::UNSPECIFIED);
         let listener = listen::bind(bound, config.port).await?;
 
-        let supervisor = (parts.supervisor)(Arc::new(Upcalls::new(&client)))?;
+        let supervisor = (parts.supervisor)(Arc::new(Upcalls::new(&client, &config.transport)))?;
         let gates: Vec<_> = config.engines.iter().map(|_| StorageGate::default()).collect();
         let (ready, formatted) = mpsc::channel(PENDING_FORMATS);
         let storage = Arc::new(EngineStorage::new(gates.clone()));

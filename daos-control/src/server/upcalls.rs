@@ -1,12 +1,16 @@
 //! What engines ask of their server (contract 3.6). There are no pools yet, and the trait says so by itself.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::client::{Client, ClientError};
-use crate::supervisor::{EngineUpcalls, UpcallError};
+use crate::config::Transport;
+use crate::supervisor::{
+    Credential, EngineUpcalls, Token, UpcallError, check_credential, check_credential_insecure,
+};
 use crate::wire::CallError;
 
 /// Bound of one question to the management service.
@@ -16,12 +20,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Upcalls {
     client: Client,
+    /// Where agents' certificates lie; `None` in insecure mode.
+    agents: Option<PathBuf>,
 }
 
 impl Upcalls {
     /// Asks the replicas this client names.
-    pub fn new(client: &Client) -> Self {
-        Self { client: client.clone().with_timeout(PATIENCE) }
+    pub fn new(client: &Client, transport: &Transport) -> Self {
+        let agents = (!transport.allow_insecure).then(|| transport.client_cert_dir.clone());
+        Self { client: client.clone().with_timeout(PATIENCE), agents }
     }
 }
 
@@ -38,5 +45,12 @@ impl EngineUpcalls for Upcalls {
             ClientError::NoManagementService { .. } => UpcallError::Unreachable,
             _ => UpcallError::TryAgain,
         })
+    }
+
+    async fn validate_credential(&self, credential: Credential) -> Result<Token, UpcallError> {
+        match &self.agents {
+            None => check_credential_insecure(&credential),
+            Some(directory) => check_credential(&credential, directory),
+        }
     }
 }

@@ -39,7 +39,7 @@ pub use program::find_program;
 pub use restart_policy::RestartPolicy;
 pub use sim::SimSupervisor;
 pub use upcalls::{
-    CheckReport, Credential, EngineUpcalls, PoolRecord, Token, UpcallError,
+    CheckReport, Credential, EngineUpcalls, PoolRecord, Token, UpcallError, check_credential,
     check_credential_insecure,
 };
 

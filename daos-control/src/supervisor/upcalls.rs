@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::path::Path;
 
 use async_trait::async_trait;
 use daos_membership::Rank;
@@ -153,6 +154,28 @@ pub fn check_credential_insecure(credential: &Credential) -> Result<Token, Upcal
         return Err(UpcallError::NotPermitted);
     }
     Ok(token.clone())
+}
+
+/// Checks a credential of a system with certificates: the proof is the agent's signature of the token, RSA-PSS with
+/// SHA-512, and its certificate lies in `directory` (contract 3.7).
+///
+/// Its salt is as long as the key allows, which only OpenSSL verifies; and an agent that makes such proofs reaches a
+/// server only over the same feature, `tls-openssl`. Without it nobody is believed.
+pub fn check_credential(credential: &Credential, directory: &Path) -> Result<Token, UpcallError> {
+    let (Some(token), Some(verifier)) = (&credential.token, &credential.verifier) else {
+        return Err(UpcallError::Invalid);
+    };
+    // The name is the peer's word: no path may hide in it.
+    let plain = |name: char| name.is_ascii_alphanumeric() || matches!(name, '-' | '_');
+    if credential.origin.is_empty() || !credential.origin.chars().all(plain) {
+        return Err(UpcallError::NoCertificate);
+    }
+    let certificate = directory.join(format!("{}.crt", credential.origin));
+    match crate::tls::signed_by(&certificate, &token_bytes(token), &verifier.data) {
+        Ok(true) => Ok(token.clone()),
+        Ok(false) => Err(UpcallError::NotPermitted),
+        Err(_unusable) => Err(UpcallError::NoCertificate),
+    }
 }
 
 #[cfg(test)]

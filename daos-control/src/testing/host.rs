@@ -18,9 +18,32 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use super::log::LogLines;
+use crate::tls::TlsError;
+use crate::tls::authority::{self, Issue};
+use crate::wire::Component;
 
 /// Bound of every single wait; each takes a fraction of a second on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How the programs of a host speak to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// With certificates, made for this host alone.
+    Certificates,
+    /// Without.
+    Insecure,
+}
+
+impl Mode {
+    /// The mode that end-to-end tests run in: certificates, or insecure when `DAOS_TEST_MODE=insecure` is set.
+    #[must_use]
+    pub fn of_tests() -> Self {
+        match std::env::var_os("DAOS_TEST_MODE") {
+            Some(mode) if mode == "insecure" => Self::Insecure,
+            _ => Self::Certificates,
+        }
+    }
+}
 
 /// One host. Dropping it kills the server, unmounts what lies at its mount points and removes its files.
 #[derive(Debug)]
@@ -31,6 +54,7 @@ pub struct HostRig {
     ports: Vec<u16>,
     server: Option<RunningServer>,
     user: Option<u32>,
+    mode: Mode,
 }
 
 /// The user "nobody": owns nothing and may not mount.
@@ -73,21 +97,33 @@ pub fn programs_beside(program: &Path) -> io::Result<PathBuf> {
 }
 
 impl HostRig {
-    /// Directories, mount points and free ports for a host with this many engines, and both configuration files.
+    /// Directories, mount points and free ports for a host with this many engines, and both configuration files; in
+    /// insecure mode.
     ///
     /// # Errors
     /// When there is no RAM file system this user may write to, or files cannot be made.
     pub fn new(programs: &Path, engines: usize) -> io::Result<Self> {
+        Self::in_mode(Mode::Insecure, programs, engines)
+    }
+
+    /// As `new`, in the mode given.
+    ///
+    /// # Errors
+    /// As `new`.
+    pub fn in_mode(mode: Mode, programs: &Path, engines: usize) -> io::Result<Self> {
         let files = tempfile::Builder::new().prefix("daos_try_").tempdir()?;
         let unique = files.path().file_name().map(|name| name.to_string_lossy().into_owned());
         let unique = unique.ok_or_else(|| io::Error::other("a directory without a name"))?;
         let memory = memory_directory()?;
         let mounts = (0..engines).map(|engine| memory.join(format!("{unique}_{engine}"))).collect();
         let ports = free_ports(1 + engines)?;
-        let rig =
-            Self { programs: programs.to_owned(), files, mounts, ports, server: None, user: None };
+        let programs = programs.to_owned();
+        let rig = Self { programs, files, mounts, ports, server: None, user: None, mode };
         for directory in ["sockets", "state"] {
             fs::create_dir(rig.file(directory))?;
+        }
+        if mode == Mode::Certificates {
+            rig.make_certificates()?;
         }
         rig.write_config(&rig.default_config())?;
         let port = rig.ports[0];
@@ -95,10 +131,51 @@ impl HostRig {
             rig.file("daos_control.yml"),
             format!(
                 "name: daos_try\nport: {port}\nhostlist: [\"127.0.0.1:{port}\"]\n\
-                 transport_config: {{allow_insecure: true}}\n"
+                 transport_config: {}\n",
+                rig.transport("admin")
             ),
         )?;
         Ok(rig)
+    }
+
+    fn make_certificates(&self) -> io::Result<()> {
+        let directory = self.file("certs");
+        let failed = |error: TlsError| io::Error::other(error);
+        authority::init(&directory, 10, None, false).map_err(failed)?;
+        for component in [Component::Server, Component::Admin, Component::Agent] {
+            let asked = Issue {
+                component,
+                names: Vec::new(),
+                days: 10,
+                key: None,
+                authority_key: None,
+                replace: false,
+            };
+            authority::issue(&directory, &asked).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// `transport_config` for this role, on one line.
+    #[must_use]
+    pub fn transport(&self, role: &str) -> String {
+        if self.mode == Mode::Insecure {
+            return "{allow_insecure: true}".to_owned();
+        }
+        let certs = self.file("certs").display().to_string();
+        let clients = match role {
+            "server" => format!(", client_cert_dir: {certs}/clients"),
+            _ => String::new(),
+        };
+        format!(
+            "{{ca_cert: {certs}/daosCA.crt, cert: {certs}/{role}.crt, key: {certs}/{role}.key{clients}}}"
+        )
+    }
+
+    /// Whether its programs use certificates.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
     }
 
     /// As `new`, with every program run by a user who owns nothing else and may not mount. A caller who is not root
@@ -106,8 +183,8 @@ impl HostRig {
     ///
     /// # Errors
     /// As `new`.
-    pub fn for_plain_user(programs: &Path, engines: usize) -> io::Result<Self> {
-        let mut rig = Self::new(programs, engines)?;
+    pub fn for_plain_user(mode: Mode, programs: &Path, engines: usize) -> io::Result<Self> {
+        let mut rig = Self::in_mode(mode, programs, engines)?;
         if !rustix::process::geteuid().is_root() {
             return Ok(rig);
         }
@@ -123,6 +200,9 @@ impl HostRig {
         fs::set_permissions(rig.files.path(), fs::Permissions::from_mode(0o755))?;
         for name in ["", "sockets", "state", "daos_server.yml", "daos_control.yml"] {
             std::os::unix::fs::chown(rig.file(name), Some(NOBODY), Some(NOBODY))?;
+        }
+        for entry in fs::read_dir(rig.file("certs")).into_iter().flatten() {
+            std::os::unix::fs::chown(entry?.path(), Some(NOBODY), Some(NOBODY))?;
         }
         Ok(rig)
     }
@@ -155,14 +235,15 @@ impl HostRig {
         &self.ports
     }
 
-    /// Emulated data plane, RAM and one file for each engine, insecure, one replica.
+    /// Emulated data plane, RAM and one file for each engine, one replica, secured by the mode of the rig.
     #[must_use]
     pub fn default_config(&self) -> String {
         let port = self.ports[0];
         let mut text = format!(
             "name: daos_try\nport: {port}\nmgmt_svc_replicas: [\"127.0.0.1:{port}\"]\n\
-             data_plane: emulated\ntransport_config: {{allow_insecure: true}}\nprovider: ofi+tcp\n\
+             data_plane: emulated\ntransport_config: {}\nprovider: ofi+tcp\n\
              socket_dir: {}\nstate_dir: {}\nengines:\n",
+            self.transport("server"),
             self.file("sockets").display(),
             self.file("state").display(),
         );

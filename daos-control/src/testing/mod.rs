@@ -3,5 +3,5 @@
 mod host;
 mod log;
 
-pub use host::{HostRig, Ran, programs_beside};
+pub use host::{HostRig, Mode, Ran, programs_beside};
 pub use log::LogLines;

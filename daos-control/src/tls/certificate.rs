@@ -104,6 +104,17 @@ impl Certificate {
         digits.join(":")
     }
 
+    /// The bits of its key, without their description.
+    #[cfg(feature = "server")]
+    #[cfg_attr(
+        feature = "tls-openssl",
+        allow(dead_code, reason = "the other body reads it itself")
+    )]
+    pub(super) fn public_key(&self) -> Option<Vec<u8>> {
+        let (_, parsed) = X509Certificate::from_der(&self.der).ok()?;
+        Some(parsed.public_key().subject_public_key.data.to_vec())
+    }
+
     pub(super) fn as_der(&self) -> CertificateDer<'static> {
         CertificateDer::from(self.der.clone())
     }

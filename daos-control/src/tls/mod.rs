@@ -18,7 +18,11 @@ mod store;
 mod stream;
 mod trust;
 
+#[cfg(not(feature = "tls-openssl"))]
 #[path = "rustls_body.rs"]
+mod body;
+#[cfg(feature = "tls-openssl")]
+#[path = "openssl_body.rs"]
 mod body;
 
 #[cfg(feature = "server")]
@@ -30,3 +34,18 @@ pub use files::CertificateFiles;
 pub use link::Link;
 pub use store::{CredentialStore, Security};
 pub use stream::{TlsStream, accept, connect};
+
+/// Whether the holder of the certificate in a file signed a message, in the way agents sign credentials
+/// (contract 3.7: RSA-PSS, SHA-512).
+///
+/// # Errors
+/// A certificate that cannot be read.
+#[cfg(feature = "server")]
+pub fn signed_by(
+    certificate: &std::path::Path,
+    message: &[u8],
+    signature: &[u8],
+) -> Result<bool, TlsError> {
+    let found = files::certificates(certificate)?;
+    Ok(found.first().is_some_and(|leaf| body::is_signed(leaf, message, signature)))
+}

@@ -4,6 +4,7 @@
 //! One of two bodies with the same five functions; `openssl_body` is the other. Called by `stream` and `credentials`.
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use rustls::client::Resumption;
@@ -70,22 +71,22 @@ impl Body {
         Ok(Self { client: Arc::new(client), server: Arc::new(server) })
     }
 
-    pub async fn connect<S>(&self, stream: S) -> io::Result<Stream<S>>
+    pub async fn connect<S>(&self, stream: S) -> Result<Stream<S>, TlsError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         // Never compared with anything: see `ByAuthority`.
-        let name = ServerName::try_from("server").map_err(io::Error::other)?;
+        let name = ServerName::IpAddress(Ipv4Addr::UNSPECIFIED.into());
         let connector = TlsConnector::from(Arc::clone(&self.client));
-        connector.connect(name, stream).await.map(Into::into)
+        connector.connect(name, stream).await.map(Into::into).map_err(explain)
     }
 
-    pub async fn accept<S>(&self, stream: S) -> io::Result<Stream<S>>
+    pub async fn accept<S>(&self, stream: S) -> Result<Stream<S>, TlsError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.server));
-        acceptor.accept(stream).await.map(Into::into)
+        acceptor.accept(stream).await.map(Into::into).map_err(explain)
     }
 }
 
@@ -106,6 +107,22 @@ pub(super) fn explain(error: io::Error) -> TlsError {
     match inner {
         Some(error) => peer_error(error),
         None => TlsError::Broken { source: error },
+    }
+}
+
+/// Whether the holder of the certificate signed the message: RSA-PSS with SHA-512 and a salt as long as the digest,
+/// the only one that is verified here.
+#[cfg(feature = "server")]
+pub(super) fn is_signed(certificate: &Certificate, message: &[u8], signature: &[u8]) -> bool {
+    let mapping = algorithms().mapping;
+    let scheme = mapping.iter().find(|(scheme, _)| *scheme == SignatureScheme::RSA_PSS_SHA512);
+    let algorithm = scheme.and_then(|(_, algorithms)| algorithms.first());
+    let key = certificate.public_key();
+    match (algorithm, key) {
+        (Some(algorithm), Some(key)) => {
+            algorithm.verify_signature(&key, message, signature).is_ok()
+        }
+        _ => false,
     }
 }
 

@@ -41,7 +41,7 @@ pub async fn connect<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut body = credentials.body.connect(stream).await.map_err(body::explain)?;
+    let mut body = credentials.body.connect(stream).await?;
     let leaf = body::peer_chain(&body).into_iter().next();
     let nobody = || TlsError::PeerUntrusted { problem: "it shows none".to_owned() };
     expect(&leaf.ok_or_else(nobody)?, expected)?;
@@ -66,7 +66,7 @@ pub async fn accept<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let body = credentials.body.accept(stream).await.map_err(body::explain)?;
+    let body = credentials.body.accept(stream).await?;
     let leaf = body::peer_chain(&body).into_iter().next();
     let nobody = || TlsError::PeerUntrusted { problem: "it shows none".to_owned() };
     let component = component_of(&leaf.ok_or_else(nobody)?);

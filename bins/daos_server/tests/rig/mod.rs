@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use daos_control::testing::{HostRig, Ran, programs_beside};
+use daos_control::testing::{HostRig, Mode, Ran, programs_beside};
 
 pub type Result<T> = std::io::Result<T>;
 
@@ -16,11 +16,21 @@ pub struct Member {
 }
 
 pub fn host(engines: usize) -> Result<HostRig> {
-    HostRig::new(&programs_beside(Path::new(env!("CARGO_BIN_EXE_daos_server")))?, engines)
+    host_in(Mode::of_tests(), engines)
+}
+
+/// In a mode of its own, whatever the others run in.
+pub fn host_in(mode: Mode, engines: usize) -> Result<HostRig> {
+    HostRig::in_mode(mode, &programs_beside(Path::new(env!("CARGO_BIN_EXE_daos_server")))?, engines)
 }
 
 pub fn plain_host(engines: usize) -> Result<HostRig> {
+    plain_host_in(Mode::of_tests(), engines)
+}
+
+pub fn plain_host_in(mode: Mode, engines: usize) -> Result<HostRig> {
     HostRig::for_plain_user(
+        mode,
         &programs_beside(Path::new(env!("CARGO_BIN_EXE_daos_server")))?,
         engines,
     )
