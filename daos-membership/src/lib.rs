@@ -89,10 +89,10 @@ pub use member::Member;
 pub use rank::{Incarnation, Rank, RankSet};
 pub use replica::{RecordedReplicas, Replica, ReplicaId, ReplicaSet};
 pub use replicate::{
-    Answer, Append, Appended, Ask, Local, LocalOptions, MessageError, ReceiveRefused, ReplicaBody,
-    ReplicaMessage, ReplicaNetwork, ReplicaProgress, ReplicaUnreachable, ReplicasError,
-    ReplicasStatus, Replicate, ReplicateError, RequestVote, Role, RoleInfo, SnapshotPart,
-    SnapshotTaken, SystemCell, SystemView, Voted,
+    Answer, Append, Appended, Ask, Local, LocalOptions, MessageError, Quorum, QuorumOptions,
+    ReceiveRefused, ReplicaBody, ReplicaMessage, ReplicaNetwork, ReplicaProgress,
+    ReplicaUnreachable, ReplicasError, ReplicasStatus, Replicate, ReplicateError, RequestVote,
+    Role, RoleInfo, SnapshotPart, SnapshotTaken, SystemCell, SystemView, Voted,
 };
 pub use service::{
     BATCH_LENGTH, JoinReply, JoinState, Membership, MembershipHandle, MembershipOptions,

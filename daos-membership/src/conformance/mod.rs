@@ -3,6 +3,8 @@
 //! Implement [`StorePlace`] or [`ReplicaPlace`] for the body and run the suite from a test. A broken rule ends
 //! it with a panic that names the rule.
 
+pub mod cluster;
+pub mod network;
 mod replicate;
 pub mod samples;
 mod store;

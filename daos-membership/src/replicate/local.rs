@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::{
     ReplicasError, ReplicasStatus, Replicate, ReplicateError, Role, RoleInfo, SystemCell,
-    SystemView,
+    SystemView, chain, run,
 };
 use crate::address::ControlAddress;
 use crate::command::{Applied, Command, DecodeError};
@@ -172,17 +172,6 @@ fn replay(
     Ok((system, log))
 }
 
-/// An error with all its causes, for a message that names none of them otherwise.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}
-
 impl Shared {
     fn with_log<T>(&self, work: impl FnOnce(&mut Log) -> T) -> T {
         work(&mut self.log.lock().unwrap_or_else(PoisonError::into_inner))
@@ -246,21 +235,6 @@ impl Shared {
             info.role = role;
             info.leader = None;
         });
-    }
-}
-
-/// Runs work that may wait for a disk where it disturbs nobody. `None` when the runtime is shutting down.
-async fn run<T: Send + 'static>(
-    blocks: bool,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Option<T> {
-    if !blocks {
-        return Some(work());
-    }
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => Some(done),
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Err(_) => None,
     }
 }
 

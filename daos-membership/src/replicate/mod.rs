@@ -6,6 +6,7 @@
 mod local;
 mod message;
 mod network;
+mod quorum;
 mod status;
 mod view;
 
@@ -23,6 +24,7 @@ pub use self::message::{
     SnapshotPart, SnapshotTaken, Voted,
 };
 pub use self::network::{ReplicaNetwork, ReplicaUnreachable};
+pub use self::quorum::{Quorum, QuorumOptions};
 pub use self::status::{ReceiveRefused, ReplicaProgress, ReplicasError, ReplicasStatus};
 pub use self::view::{SystemCell, SystemView};
 use crate::address::ControlAddress;
@@ -212,4 +214,30 @@ pub trait Replicate: Send + Sync + fmt::Debug {
 
     /// Ends the replica in good order and closes its store. Whatever is proposed afterwards is refused.
     async fn shutdown(&self);
+}
+
+/// An error with all its causes, for a message that names none of them otherwise.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// Runs work that may wait for a disk where it disturbs nobody. `None` when the runtime is shutting down.
+pub(crate) async fn run<T: Send + 'static>(
+    blocks: bool,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    if !blocks {
+        return Some(work());
+    }
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Some(done),
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => None,
+    }
 }

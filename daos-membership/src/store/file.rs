@@ -374,6 +374,11 @@ impl Store for RedbStore {
         }
     }
 
+    fn snapshot_head(&self) -> Result<Option<super::SnapshotHead>, StoreError> {
+        let head = self.read(|txn| get_meta::<SnapshotHead>(txn, META_SNAPSHOT))?;
+        Ok(head.map(|head| (head.upto, head.replicas)))
+    }
+
     fn blocks(&self) -> bool {
         true
     }

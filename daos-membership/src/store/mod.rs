@@ -10,6 +10,7 @@ mod mem;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -62,6 +63,9 @@ pub struct StoredSnapshot {
     /// Its content.
     pub data: Vec<u8>,
 }
+
+/// The last entry that a stored snapshot holds, and the replicas as of then.
+pub type SnapshotHead = (LogId, Option<RecordedReplicas>);
 
 /// The bounds of what is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -152,6 +156,14 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// When it cannot be read.
     fn snapshot(&self) -> Result<Option<StoredSnapshot>, StoreError>;
 
+    /// How far the stored snapshot goes, and the replicas as of then, without its content.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn snapshot_head(&self) -> Result<Option<SnapshotHead>, StoreError> {
+        Ok(self.snapshot()?.map(|snapshot| (snapshot.upto, snapshot.replicas)))
+    }
+
     /// Whether calls wait for a disk. They are then made on a thread that may wait.
     fn blocks(&self) -> bool;
 }
@@ -241,6 +253,31 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The same failure once more, for a second place that has to tell it.
+    pub(crate) fn copy(self: &Arc<Self>) -> Self {
+        match &**self {
+            Self::Missing { path } => Self::Missing { path: path.clone() },
+            Self::Exists { path } => Self::Exists { path: path.clone() },
+            Self::Foreign { path, found, expected } => {
+                Self::Foreign { path: path.clone(), found: *found, expected: *expected }
+            }
+            Self::Newer { path, found, known } => {
+                Self::Newer { path: path.clone(), found: *found, known: *known }
+            }
+            Self::Shared { path, voters } => Self::Shared { path: path.clone(), voters: *voters },
+            Self::InUse { path } => Self::InUse { path: path.clone() },
+            Self::Corrupt { path, what } => {
+                Self::Corrupt { path: path.clone(), what: what.clone() }
+            }
+            Self::Gap { path, last, asked } => {
+                Self::Gap { path: path.clone(), last: *last, asked: *asked }
+            }
+            Self::Io { path, doing, .. } => {
+                Self::Io { path: path.clone(), doing, source: Box::new(Arc::clone(self)) }
+            }
+        }
+    }
+
     /// Stable number.
     #[must_use]
     pub fn code(&self) -> i32 {

@@ -7,6 +7,7 @@ mod kill;
 mod local;
 mod power_loss;
 mod properties;
+mod quorum;
 mod service;
 mod service_leading;
 mod states_table;
