@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use openraft::storage::{LogFlushed, RaftLogStorage};
 use openraft::{EntryPayload, LogState, RaftLogReader, StorageError};
 
-use super::disk::Disk;
+use super::disk::{Disk, DiskError};
 use super::types::{
     RaftEntry, RaftLogId, RaftVote, Types, from_raft_id, from_raft_vote, raft_entry, raft_id,
     raft_vote, stored_entry,
@@ -94,7 +94,7 @@ impl Log {
         let recent = self.recent().range(from, end);
         let mut found = match recent {
             Some(found) => found,
-            None => self.from_disk(from, end, bytes).await?,
+            None => self.read_stored(from, end, bytes).await?,
         };
         let mut size = 0;
         let fits = found.iter().take_while(|entry| {
@@ -106,7 +106,7 @@ impl Log {
         Ok(found)
     }
 
-    async fn from_disk(&self, from: u64, end: u64, bytes: usize) -> Outcome<Vec<RaftEntry>> {
+    async fn read_stored(&self, from: u64, end: u64, bytes: usize) -> Outcome<Vec<RaftEntry>> {
         let (mut found, mut size, mut next) = (Vec::new(), 0, from);
         while next < end && size <= bytes {
             let limit = usize::try_from(end - next).unwrap_or(CHUNK).min(CHUNK);
@@ -119,16 +119,16 @@ impl Log {
             for entry in chunk {
                 next = entry.id.index;
                 size += entry.payload.len();
-                found.push(self.decode(entry)?);
+                found.push(self.decode(entry).map_err(|error| error.fatal())?);
             }
         }
         Ok(found)
     }
 
-    fn decode(&self, entry: LogEntry) -> Outcome<RaftEntry> {
+    fn decode(&self, entry: LogEntry) -> Result<RaftEntry, DiskError> {
         let index = entry.id.index;
         raft_entry(entry)
-            .map_err(|error| self.disk.unreadable(&format!("log entry {index}"), error).fatal())
+            .map_err(|error| self.disk.unreadable(&format!("log entry {index}"), error))
     }
 }
 

@@ -100,10 +100,10 @@ impl Machine {
         Ok((Self { disk, cell: Arc::clone(&cell), growth, applied, replicas }, cell))
     }
 
-    fn apply_command(&self, id: RaftLogId, proposal: &Proposal) -> Outcome<Applied> {
+    fn apply_command(&self, id: RaftLogId, proposal: &Proposal) -> Result<Applied, DiskError> {
         proposal.with_command(|command| self.cell.apply(command)).map_err(|error| {
             let what = format!("log entry {}", from_raft_id(id).index);
-            self.disk.unreadable(&what, error).fatal()
+            self.disk.unreadable(&what, error)
         })
     }
 
@@ -151,7 +151,8 @@ impl RaftStateMachine<Types> for Machine {
             match payload {
                 EntryPayload::Normal(proposal) => {
                     bytes += proposal.bytes().len();
-                    answer = Some(self.apply_command(log_id, &proposal)?);
+                    let applied = self.apply_command(log_id, &proposal);
+                    answer = Some(applied.map_err(|error| error.fatal())?);
                 }
                 EntryPayload::Membership(replicas) => {
                     self.replicas = StoredMembership::new(Some(log_id), replicas);

@@ -22,9 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use openraft::error::{
-    ChangeMembershipError, CheckIsLeaderError, ClientWriteError, Fatal, RaftError,
-};
+use openraft::error::{ChangeMembershipError, CheckIsLeaderError, ClientWriteError, RaftError};
 use openraft::{ChangeMembers, Config, SnapshotPolicy};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -409,15 +407,10 @@ impl Replicate for Quorum {
         self.raft.trigger().snapshot().await.map_err(|_| self.ended(false))?;
         let stored = metrics.wait_for(|now| now.snapshot >= wanted || now.running_state.is_err());
         let stored = timeout(self.shared.options.snapshot_within, stored).await;
-        let running = match stored {
-            Err(_) => return Err(ReplicateError::OutcomeUnknown),
-            Ok(stored) => stored.map(|now| now.running_state.clone()),
-        };
-        match running {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(Fatal::Stopped | Fatal::Panicked | Fatal::StorageError(_))) | Err(_) => {
-                Err(self.ended(false))
-            }
+        match stored {
+            Err(_) => Err(ReplicateError::OutcomeUnknown),
+            Ok(Ok(now)) if now.running_state.is_ok() => Ok(()),
+            Ok(_) => Err(self.ended(false)),
         }
     }
 
