@@ -1,5 +1,5 @@
 //! `BdevError`: everything that can go wrong with block devices (faults 300-319 and 804 of contract 10.2, ours
-//! 1225-1237). Each names the device it is about.
+//! 1225-1238 and 1440-1443). Each names the device it is about.
 
 use std::io;
 use std::path::PathBuf;
@@ -182,6 +182,40 @@ pub enum BdevError {
         #[source]
         source: io::Error,
     },
+    /// The kernel did not give a controller to a driver, whatever it said.
+    #[error("{device}: asked for driver {driver}, but {detail}")]
+    DriverNotBound {
+        /// Address.
+        device: String,
+        /// The driver.
+        driver: String,
+        /// What is so instead.
+        detail: String,
+    },
+    /// No driver would let this user have the controller.
+    #[error("{device}: cannot be given to an unprivileged user: {why}")]
+    NoUserSpaceDriver {
+        /// Address.
+        device: String,
+        /// Why.
+        why: &'static str,
+    },
+    /// The kernel had fewer huge pages than asked for.
+    #[error("NUMA node {node}: asked for {asked} huge pages, got {got}")]
+    TooFewHugepages {
+        /// Node.
+        node: u32,
+        /// Pages asked for.
+        asked: u64,
+        /// Pages read back.
+        got: u64,
+    },
+    /// The user to prepare for does not exist.
+    #[error("there is no user \"{user}\" on this host")]
+    UnknownUser {
+        /// The name.
+        user: String,
+    },
     /// The work was cut off inside this process.
     #[error("{subject}: the operation was cut off: {detail}")]
     CutOff {
@@ -227,6 +261,10 @@ impl BdevError {
             Self::BadTarget { .. } => 1236,
             Self::ReadOnly { .. } => 1237,
             Self::CutOff { .. } => 1238,
+            Self::DriverNotBound { .. } => 1440,
+            Self::NoUserSpaceDriver { .. } => 1441,
+            Self::TooFewHugepages { .. } => 1442,
+            Self::UnknownUser { .. } => 1443,
             Self::Device(error) => error.code(),
         }
     }
@@ -291,6 +329,16 @@ impl BdevError {
             Self::AccessDenied { .. } => {
                 "give the user of the server access to the path, or run the server as root"
             }
+            Self::DriverNotBound { .. } => {
+                "look into the kernel log; for vfio-pci switch the IOMMU on in firmware and kernel (intel_iommu=on or amd_iommu=on)"
+            }
+            Self::NoUserSpaceDriver { .. } => {
+                "switch the IOMMU on in firmware and kernel (intel_iommu=on or amd_iommu=on) and use VFIO, or prepare for root"
+            }
+            Self::TooFewHugepages { .. } => {
+                "free memory on the node, ask for fewer pages, or reserve them at boot with hugepages=N"
+            }
+            Self::UnknownUser { .. } => "name an existing user with -u",
             Self::CutOff { .. } => "format again",
             Self::Device(error) => error.resolution(),
         }

@@ -2,8 +2,8 @@
 //!
 //! Table of contents. [`provider`] has the trait and what an implementer owes, [`model`] the values it speaks in,
 //! [`mod@plan`] the pure rules of what may be formatted, [`engine_config`] what an engine is told about its devices,
-//! [`error`] every refusal with its fault number. Bodies of the trait: [`aio`] (files), [`kdev`], [`malloc`], [`sim`] (in
-//! memory, scripted), and [`ByClass`], which gives each tier to its body. This crate knows no engine, no superblock
+//! [`error`] every refusal with its fault number. Bodies of the trait: [`linux`] (NVMe controllers), [`aio`] (files), [`kdev`],
+//! [`malloc`], [`sim`] (in memory, scripted), and [`ByClass`], which gives each tier to its body. This crate knows no engine, no superblock
 //! and no wire format.
 //!
 //! Observe, plan, accept, format:
@@ -47,6 +47,7 @@ pub mod conformance;
 pub mod engine_config;
 pub mod error;
 pub mod kdev;
+pub mod linux;
 pub mod malloc;
 pub mod model;
 pub mod plan;
@@ -59,15 +60,15 @@ pub use engine_config::{ConfigFile, ConfigForm, EngineDeviceConfig, EngineOption
 pub use error::BdevError;
 pub use model::{
     BdevClass, BdevInventory, BdevTarget, BdevTier, DeviceRef, DeviceState, FileOwner,
-    NvmeController, NvmeHealth, ObservedDevice, PciAddress, PciAddressSet, Role, Roles,
-    TierDevices,
+    FormatAbility, NvmeController, NvmeHealth, ObservedDevice, Obstacle, PciAddress, PciAddressSet,
+    Role, Roles, TierDevices,
 };
 pub use plan::{
     AcceptedBdevPlan, BdevPlan, DevicePlan, Intent, PlanDigest, PlanRow, Verdict, plan,
 };
 pub use provider::{
-    BdevProvider, DeviceOutcome, FormatResult, PrepareOutcome, PrepareRequest, ResetOutcome,
-    ResetRequest, ScanRequest, SilentObserver, StepObserver,
+    BdevProvider, DeviceOutcome, FormatResult, NodeHugepages, PrepareOutcome, PrepareRequest,
+    ResetOutcome, ResetRequest, ScanRequest, SilentObserver, StepObserver,
 };
 // Uses and contents of devices appear in this crate's own types.
 pub use daos_blockdev as blockdev;

@@ -43,8 +43,8 @@ pub struct ScanRequest {
 pub struct PrepareRequest {
     /// Huge pages per NUMA node, by node; empty leaves them alone.
     pub hugepages: Vec<NodeHugepages>,
-    /// Controllers to bind; empty means all that nobody uses.
-    pub include: Vec<PciAddress>,
+    /// Controllers to bind; `None` means all, and an empty list none (R80).
+    pub include: Option<Vec<PciAddress>>,
     /// Controllers never touched.
     pub exclude: Vec<PciAddress>,
     /// User that will run the engines.
@@ -71,13 +71,15 @@ pub struct PrepareOutcome {
     pub hugepages: Vec<NodeHugepages>,
     /// Driver each controller is bound to now, or why it was left alone.
     pub controllers: Vec<(PciAddress, Result<String, Arc<BdevError>>)>,
+    /// What the administrator should know besides, in sentences.
+    pub notices: Vec<String>,
 }
 
 /// What to give back to the kernel (R86).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResetRequest {
-    /// Controllers to bind back; empty means all that a prepare bound.
-    pub include: Vec<PciAddress>,
+    /// Controllers to bind back; `None` means all that a prepare bound.
+    pub include: Option<Vec<PciAddress>>,
     /// Controllers never touched.
     pub exclude: Vec<PciAddress>,
 }
@@ -87,6 +89,8 @@ pub struct ResetRequest {
 pub struct ResetOutcome {
     /// Driver each controller is bound to now, or why it was left alone.
     pub controllers: Vec<(PciAddress, Result<String, Arc<BdevError>>)>,
+    /// What the administrator should know besides, in sentences.
+    pub notices: Vec<String>,
 }
 
 /// What became of one device of a plan.

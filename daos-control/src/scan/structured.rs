@@ -1,6 +1,7 @@
 //! The scan as data with the names of the seed's sample (R89, R90, R93), for YAML and JSON.
 
-use daos_storage_nvme::NvmeController;
+use daos_storage_nvme::model::NamespaceFormat;
+use daos_storage_nvme::{NvmeController, NvmeHealth};
 use daos_storage_scm::model::Discovered;
 use daos_storage_scm::{ScmModule, ScmNamespace};
 use serde::Serialize;
@@ -33,6 +34,20 @@ struct Controller {
     fwrev: String,
     socket: i32,
     namespace: Vec<Namespace>,
+    /// Driver it is bound to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    driver: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iommu_group: Option<u32>,
+    /// Where the facts come from, in words.
+    source: String,
+    /// Nothing keeps it from being used as it is.
+    usable: bool,
+    /// Everything that does.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    obstacles: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health: Option<NvmeHealth>,
 }
 
 #[derive(Debug, Serialize)]
@@ -40,6 +55,9 @@ struct Namespace {
     id: u32,
     /// In GB of 10^9 bytes.
     capacity: u64,
+    bytes: u64,
+    #[serde(flatten)]
+    format: NamespaceFormat,
 }
 
 #[derive(Debug, Serialize)]
@@ -108,8 +126,16 @@ fn controller(found: &NvmeController) -> Controller {
             .map(|namespace| Namespace {
                 id: namespace.id,
                 capacity: namespace.size_bytes / 1_000_000_000,
+                bytes: namespace.size_bytes,
+                format: namespace.format.clone(),
             })
             .collect(),
+        driver: found.driver.clone(),
+        iommu_group: found.iommu_group,
+        source: found.source.to_string(),
+        usable: found.obstacles.is_empty(),
+        obstacles: found.obstacles.iter().map(ToString::to_string).collect(),
+        health: found.health,
     }
 }
 

@@ -1,4 +1,6 @@
-use daos_storage_nvme::model::{EmulatedDevice, NvmeNamespace, ScanProblem};
+use daos_storage_nvme::model::{
+    EmulatedDevice, FactSource, NamespaceFormat, NvmeNamespace, ScanProblem,
+};
 use daos_storage_nvme::{BdevClass, BdevInventory, DeviceRef, NvmeController};
 use daos_storage_scm::model::Discovered;
 use daos_storage_scm::{ScmInventory, ScmModule, ScmNamespace};
@@ -16,11 +18,15 @@ fn sample() -> HostStorage {
         vendor_id: None,
         socket: 1,
         driver: None,
+        iommu_group: None,
+        source: FactSource::default(),
+        obstacles: Vec::new(),
         namespaces: vec![NvmeNamespace {
             id: 1,
             size_bytes: 375_083_606_016,
             node: None,
             uses: Vec::new(),
+            format: NamespaceFormat::default(),
         }],
         health: None,
     };
@@ -48,6 +54,8 @@ fn a_scan_prints_both_parts() {
         scan_text(&sample()),
         "NVMe controllers and namespaces:\n\
          \t\tPCI:0000:81:00.0 Model:INTEL SSDPED1K375GA FW:E2010435 Socket:1 Capacity:375.0 GB\n\
+         \t\t  Serial:PHKS7335006W375AGN Driver:none (read from the controller)\n\
+         \t\t  Namespace:1 Capacity:375.0 GB\n\
          SCM Modules:\n\
          \t\tPhysicalID:28 Capacity:539.6 GB Location:(socket:0 memctrlr:0 chan:0 pos:1)\n\
          \t\tPhysicalID:40 Capacity:539.6 GB Location:(socket:0 memctrlr:0 chan:1 pos:1)\n"
@@ -133,7 +141,11 @@ fn data_has_the_names_of_the_sample() {
         "NVMe": [{
             "id": 0, "model": "INTEL SSDPED1K375GA", "serial": "PHKS7335006W375AGN",
             "pciaddr": "0000:81:00.0", "fwrev": "E2010435", "socket": 1,
-            "namespace": [{"id": 1, "capacity": 375}]
+            "namespace": [{
+                "id": 1, "capacity": 375, "bytes": 375_083_606_016_u64, "block_bytes": 0,
+                "metadata_bytes": 0, "lba_format": null, "eui64": null, "nguid": null, "uuid": null
+            }],
+            "source": "read from the controller", "usable": true
         }],
         "SCM": [
             {"physicalid": 28, "channel": 0, "channelpos": 1, "memctrlr": 0, "socket": 0, "capacity": 539_661_172_736_u64},

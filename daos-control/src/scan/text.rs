@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use daos_storage_nvme::NvmeController;
+use daos_storage_nvme::model::FactSource;
+use daos_storage_nvme::{NvmeController, NvmeHealth};
 use daos_storage_scm::model::Discovered;
 use daos_storage_scm::{ScmInventory, ScmModule, ScmNamespace};
 
@@ -14,7 +15,8 @@ use crate::fault::Fault;
 pub fn scan_text(storage: &HostStorage) -> String {
     let mut lines = vec!["NVMe controllers and namespaces:".to_owned()];
     if let Ok(found) = &storage.nvme {
-        indent(&mut lines, found.controllers.iter().map(controller).collect());
+        let rows = found.controllers.iter().flat_map(controller);
+        indent(&mut lines, rows.collect());
         if !found.emulated.is_empty() {
             lines.push("Configured devices that stand in for NVMe:".to_owned());
             let devices = found.emulated.iter().map(|each| {
@@ -53,15 +55,61 @@ fn indent(lines: &mut Vec<String>, rows: Vec<String>) {
     lines.extend(rows.into_iter().map(|row| format!("\t\t{row}")));
 }
 
-fn controller(found: &NvmeController) -> String {
-    format!(
+/// The seed's line (R89), and beneath it what its form has no room for.
+fn controller(found: &NvmeController) -> Vec<String> {
+    let mut rows = vec![format!(
         "PCI:{} Model:{} FW:{} Socket:{} Capacity:{}",
         found.address,
         found.model.trim_end(),
         found.firmware.trim_end(),
         found.socket,
         gigabytes(found.capacity_bytes())
-    )
+    )];
+    let driver = found.driver.as_deref().unwrap_or("none");
+    let serial = if found.serial.is_empty() { "unknown" } else { found.serial.trim_end() };
+    rows.push(format!("  Serial:{serial} Driver:{driver} ({})", found.source));
+    for namespace in &found.namespaces {
+        let block = match namespace.format.block_bytes {
+            0 => String::new(),
+            bytes => format!(" Block:{bytes}"),
+        };
+        rows.push(format!(
+            "  Namespace:{} Capacity:{}{block}",
+            namespace.id,
+            gigabytes(namespace.size_bytes)
+        ));
+    }
+    rows.extend(
+        found.obstacles.iter().map(|obstacle| format!("  not usable as it is: {obstacle}")),
+    );
+    match &found.health {
+        Some(health) => {
+            rows.push(format!("  Health: {} K, {}", health.temperature_k, warnings(health)))
+        }
+        None if found.source != FactSource::Controller => {
+            rows.push("  Health: not readable while bound".to_owned());
+        }
+        None => {}
+    }
+    rows
+}
+
+fn warnings(health: &NvmeHealth) -> String {
+    let warned = &health.warnings;
+    let named = [
+        (warned.temperature, "temperature"),
+        (warned.spare, "spare space"),
+        (warned.reliability, "reliability"),
+        (warned.read_only, "read-only"),
+        (warned.volatile_memory, "volatile memory backup"),
+    ];
+    let raised: Vec<_> =
+        named.iter().filter(|(raised, _)| *raised).map(|(_, name)| *name).collect();
+    if raised.is_empty() {
+        "no warning".to_owned()
+    } else {
+        format!("WARNING: {}", raised.join(", "))
+    }
 }
 
 /// Namespaces if there are any, else modules (R91). What could not be looked at says why.

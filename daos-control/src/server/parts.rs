@@ -1,9 +1,11 @@
 //! The bodies behind the traits. The usual ones for a configuration, or others a caller brings along.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
-use daos_storage_nvme::BdevProvider;
+use daos_storage_nvme::linux::LinuxNvme;
+use daos_storage_nvme::{BdevClass, BdevProvider};
 use daos_storage_scm::ScmProvider;
 
 use crate::config::ServerConfig;
@@ -31,7 +33,7 @@ impl Parts {
             &config.socket_dir,
             u32::try_from(config.engines.len()).unwrap_or(u32::MAX),
         );
-        let (scm, bdev) = providers_of_this_host();
+        let (scm, bdev) = providers_of_this_host(&config.state_dir);
         Self {
             scm,
             bdev,
@@ -50,14 +52,16 @@ impl Parts {
     }
 }
 
-/// The storage of this host: RAM, existing PMem block devices, files and kernel block devices.
+/// The storage of this host: RAM, existing PMem block devices, NVMe controllers, files and kernel block devices. What a prepare
+/// changed is remembered in the state directory.
 #[must_use]
-pub fn providers_of_this_host() -> (Arc<dyn ScmProvider>, Arc<dyn BdevProvider>) {
+pub fn providers_of_this_host(state_dir: &Path) -> (Arc<dyn ScmProvider>, Arc<dyn BdevProvider>) {
     let scm = daos_storage_scm::ByClass::new(
         Arc::new(daos_storage_scm::ram::RamScm::new()),
         Arc::new(daos_storage_scm::linux::LinuxScm::new()),
     );
-    (Arc::new(scm), Arc::new(daos_storage_nvme::ByClass::emulated()))
+    let nvme = Arc::new(LinuxNvme::new(state_dir));
+    (Arc::new(scm), Arc::new(daos_storage_nvme::ByClass::emulated().with(BdevClass::Nvme, nvme)))
 }
 
 impl fmt::Debug for Parts {

@@ -66,6 +66,15 @@ impl ExclusiveClaim {
         content::probe(&self.device, &self.identity.path)
     }
 
+    /// What is on the device itself now, past everything this host remembers of it.
+    ///
+    /// # Errors
+    /// As [`crate::probe`].
+    pub fn content_on_medium(&self) -> Result<content::Content, BlockdevError> {
+        self.forget_cached()?;
+        self.content()
+    }
+
     /// Erases every signature: checks the identity once more, zeroes [`content::EDGE_BYTES`] at both ends, makes
     /// that durable, reads it back from the device and lets `blkid` find nothing.
     ///
@@ -81,8 +90,7 @@ impl ExclusiveClaim {
         self.device
             .sync_all()
             .map_err(|source| BlockdevError::from_io(path, "make the erase durable", source))?;
-        self.forget_cached()?;
-        match content::probe(&self.device, path)? {
+        match self.content_on_medium()? {
             content::Content::Blank => Ok(()),
             left => Err(BlockdevError::EraseNotProven {
                 path: path.clone(),

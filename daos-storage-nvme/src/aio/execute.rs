@@ -55,7 +55,10 @@ impl FileWork {
                 create::set_owner(&file, &self.name, *owner, *mode)?;
                 self.sync(step)?;
             }
-            DeviceStep::EraseSignatures | DeviceStep::FormatNamespace { .. } => {
+            DeviceStep::EraseSignatures
+            | DeviceStep::FormatNamespace { .. }
+            | DeviceStep::FormatAllNamespaces
+            | DeviceStep::EraseNamespace { .. } => {
                 let detail = format!("{}: no step for a file: {step}", self.name);
                 return Err(BdevError::BadTarget { detail });
             }

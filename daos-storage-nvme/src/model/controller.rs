@@ -1,5 +1,6 @@
 //! What a scan finds: NVMe controllers with namespaces, health and owners, and the emulated devices (R141, R142).
 
+use std::fmt;
 use std::path::PathBuf;
 
 use daos_blockdev::DeviceUse;
@@ -48,6 +49,15 @@ pub struct NvmeController {
     pub socket: i32,
     /// Driver it is bound to, e.g. `nvme` or `vfio-pci`; `None` when unbound.
     pub driver: Option<String>,
+    /// IOMMU group, where the host has an IOMMU that is on.
+    #[serde(default)]
+    pub iommu_group: Option<u32>,
+    /// Where the facts about it come from.
+    #[serde(default)]
+    pub source: FactSource,
+    /// Everything that keeps it from being used as it is now; empty when nothing does.
+    #[serde(default)]
+    pub obstacles: Vec<Obstacle>,
     /// Active namespaces by ascending id.
     pub namespaces: Vec<NvmeNamespace>,
     /// Health, when asked for and readable.
@@ -68,6 +78,109 @@ impl NvmeController {
     }
 }
 
+/// Where the facts about a controller come from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FactSource {
+    /// The controller itself, through the kernel's driver.
+    #[default]
+    Controller,
+    /// The record that prepare made before it took the controller from the kernel: model, serial and namespaces are as they
+    /// were then, health cannot be read.
+    RecordedAtPrepare,
+    /// The PCI bus alone: nobody knows what it holds.
+    BusOnly,
+}
+
+impl fmt::Display for FactSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Controller => "read from the controller",
+            Self::RecordedAtPrepare => "recorded at prepare",
+            Self::BusOnly => "known from the bus only",
+        })
+    }
+}
+
+/// Why a controller cannot be used as it is now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Obstacle {
+    /// Somebody uses a namespace. No option overrides this.
+    InUse {
+        /// Id of the namespace.
+        namespace: u32,
+        /// Who.
+        by: DeviceUse,
+    },
+    /// There is something on a namespace that is not known to be ours.
+    Holds {
+        /// Id of the namespace.
+        namespace: u32,
+        /// What, in words.
+        content: String,
+    },
+    /// What is on a namespace could not be looked at.
+    Unreadable {
+        /// Id of the namespace.
+        namespace: u32,
+        /// Why.
+        detail: String,
+    },
+    /// It has no active namespace.
+    NoNamespace,
+    /// It is bound to a driver for user space, and no engine of the configuration lists it.
+    BoundTo {
+        /// The driver.
+        driver: String,
+    },
+    /// No driver has it.
+    Unbound,
+    /// The controller itself does not answer.
+    Silent {
+        /// Why.
+        detail: String,
+    },
+    /// Engines are configured, and none of them lists it.
+    NotListed,
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InUse { namespace, by } => write!(f, "namespace {namespace} is {by}"),
+            Self::Holds { namespace, content } => {
+                write!(f, "namespace {namespace} holds {content}")
+            }
+            Self::Unreadable { namespace, detail } => {
+                write!(f, "namespace {namespace} cannot be looked at: {detail}")
+            }
+            Self::NoNamespace => f.write_str("no active namespace"),
+            Self::BoundTo { driver } => write!(f, "bound to {driver}"),
+            Self::Unbound => f.write_str("bound to no driver"),
+            Self::Silent { detail } => write!(f, "does not answer: {detail}"),
+            Self::NotListed => f.write_str("not in the bdev_list of any engine"),
+        }
+    }
+}
+
+/// How a namespace divides itself into blocks, and names that stay with it (NVMe base specification, Identify Namespace).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamespaceFormat {
+    /// Bytes of one block, mostly 512 or 4096; 0 when not known.
+    pub block_bytes: u32,
+    /// Bytes of metadata with each block.
+    pub metadata_bytes: u16,
+    /// Index of the LBA format in use.
+    pub lba_format: Option<u8>,
+    /// IEEE EUI-64, 16 hexadecimal digits.
+    pub eui64: Option<String>,
+    /// Namespace globally unique id, 32 hexadecimal digits.
+    pub nguid: Option<String>,
+    /// Namespace UUID.
+    pub uuid: Option<String>,
+}
+
 /// One namespace of a controller.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NvmeNamespace {
@@ -79,6 +192,9 @@ pub struct NvmeNamespace {
     pub node: Option<PathBuf>,
     /// Who uses it.
     pub uses: Vec<DeviceUse>,
+    /// Its blocks and names.
+    #[serde(default)]
+    pub format: NamespaceFormat,
 }
 
 /// Health of a controller, in the units of R141.

@@ -8,12 +8,12 @@ mod roles;
 mod tier;
 
 pub use controller::{
-    BdevInventory, EmulatedDevice, NvmeController, NvmeHealth, NvmeNamespace, NvmeWarnings,
-    ScanProblem,
+    BdevInventory, EmulatedDevice, FactSource, NamespaceFormat, NvmeController, NvmeHealth,
+    NvmeNamespace, NvmeWarnings, Obstacle, ScanProblem,
 };
 pub use observed::{
-    DeviceState, FileContent, FileFacts, FileKind, FileState, NamespaceState, NvmeState,
-    ObservedDevice, ParentState,
+    DeviceState, FileContent, FileFacts, FileKind, FileState, FormatAbility, NamespaceState,
+    NvmeState, ObservedDevice, ParentState,
 };
 pub use pci::{PciAddress, PciAddressSet};
 pub use roles::{Role, Roles};

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use daos_blockdev::{Content, DeviceFacts, DeviceNumber, DeviceUse};
-use serde::Serialize;
+use daos_blockdev::{Content, DeviceFacts, DeviceIdentity, DeviceNumber, DeviceUse};
+use serde::{Deserialize, Serialize};
 
 use crate::{BdevError, DeviceRef, NvmeController};
 
@@ -148,6 +148,21 @@ pub struct NvmeState {
     pub controller: NvmeController,
     /// What is on each namespace.
     pub contents: Vec<NamespaceState>,
+    /// What the controller can format by itself.
+    pub ability: FormatAbility,
+}
+
+/// What of Format NVM a controller offers (NVMe base specification, Identify Controller: OACS, FNA).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FormatAbility {
+    /// Nothing, or it would reach namespaces that are not part of any plan.
+    #[default]
+    None,
+    /// Each namespace by itself.
+    EachNamespace,
+    /// Only all of them at once; all that exist are attached here.
+    AllTogether,
 }
 
 /// What is on one namespace.
@@ -155,6 +170,8 @@ pub struct NvmeState {
 pub struct NamespaceState {
     /// Its id.
     pub id: u32,
+    /// The kernel's device for it; `None` while the kernel's driver does not have it.
+    pub identity: Option<DeviceIdentity>,
     /// What is on it; `None` when it cannot be read, e.g. while bound to vfio. Counts as data.
     pub content: Option<Content>,
 }

@@ -40,7 +40,7 @@ pub(super) fn decide(
 
 /// Only the mark of our stand-in engine. An ext4 file system labelled `daos` is SCM, which a bdev list names by
 /// mistake.
-pub(super) fn is_ours(content: &Content) -> bool {
+pub(crate) fn is_ours(content: &Content) -> bool {
     let signatures = content.signatures();
     !signatures.is_empty()
         && signatures.iter().all(|found| found.kind == SignatureKind::DaosBlockDevice)

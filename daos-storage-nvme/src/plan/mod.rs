@@ -19,6 +19,7 @@ use crate::model::{BdevTarget, DeviceRef, DeviceState, FileState, ObservedDevice
 use crate::{BdevError, Roles};
 
 pub use accept::{AcceptedBdevPlan, PlanDigest};
+pub(crate) use kdev::is_ours;
 pub use step::DeviceStep;
 
 /// How much the administrator is ready to lose.

@@ -2,7 +2,7 @@
 
 use super::{DeviceStep, Intent, Verdict, kdev};
 use crate::BdevError;
-use crate::model::{DeviceRef, NvmeState};
+use crate::model::{DeviceRef, FormatAbility, NamespaceState, NvmeState};
 
 pub(super) fn decide(
     device: &DeviceRef,
@@ -27,10 +27,20 @@ pub(super) fn decide(
             content: content_text(state),
         });
     }
-    let steps: Vec<DeviceStep> =
-        to_format.iter().map(|ns| DeviceStep::FormatNamespace { id: ns.id }).collect();
+    let steps = steps(state.ability, &to_format);
     let destroys = !steps.is_empty();
     Ok(Verdict::Proceed { steps, destroys })
+}
+
+/// Format NVM where that reaches no other namespace than those of the plan, which is all or none of a controller (R145, W17).
+fn steps(ability: FormatAbility, to_format: &[&NamespaceState]) -> Vec<DeviceStep> {
+    let each = |step: fn(u32) -> DeviceStep| to_format.iter().map(|ns| step(ns.id)).collect();
+    match ability {
+        _ if to_format.is_empty() => Vec::new(),
+        FormatAbility::AllTogether => vec![DeviceStep::FormatAllNamespaces],
+        FormatAbility::EachNamespace => each(|id| DeviceStep::FormatNamespace { id }),
+        FormatAbility::None => each(|id| DeviceStep::EraseNamespace { id }),
+    }
 }
 
 pub(super) fn content_text(state: &NvmeState) -> String {

@@ -35,8 +35,15 @@ pub enum DeviceStep {
     },
     /// Zero both ends of a block device, where all signatures are.
     EraseSignatures,
-    /// Reset one namespace of a controller.
+    /// Have the controller format one namespace (Format NVM), and erase what it leaves at both ends.
     FormatNamespace {
+        /// Its id.
+        id: u32,
+    },
+    /// Have the controller format all its namespaces at once, since it can do no less.
+    FormatAllNamespaces,
+    /// Zero both ends of one namespace, since the controller offers no format.
+    EraseNamespace {
         /// Its id.
         id: u32,
     },
@@ -47,7 +54,11 @@ impl DeviceStep {
     #[must_use]
     pub fn is_destructive(&self) -> bool {
         match self {
-            Self::DiscardContents | Self::EraseSignatures | Self::FormatNamespace { .. } => true,
+            Self::DiscardContents
+            | Self::EraseSignatures
+            | Self::FormatNamespace { .. }
+            | Self::FormatAllNamespaces
+            | Self::EraseNamespace { .. } => true,
             Self::CreateFile { .. } | Self::ReserveSpace { .. } | Self::SetOwner { .. } => false,
         }
     }
@@ -66,7 +77,13 @@ impl fmt::Display for DeviceStep {
                 write!(f, "set owner {}:{}, mode {mode:04o}", owner.uid, owner.gid)
             }
             Self::EraseSignatures => f.write_str("erase its first and last 4 MiB"),
-            Self::FormatNamespace { id } => write!(f, "format namespace {id}"),
+            Self::FormatNamespace { id } => write!(f, "format namespace {id} (Format NVM)"),
+            Self::FormatAllNamespaces => f.write_str(
+                "format all namespaces at once (Format NVM; the controller can do no less)",
+            ),
+            Self::EraseNamespace { id } => {
+                write!(f, "erase the first and last 4 MiB of namespace {id}")
+            }
         }
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use daos_blockdev::{Content, DeviceFacts, DeviceIdentity, DeviceKind, DeviceNumber, DeviceUse};
 
 use crate::model::{
-    DeviceState, FileContent, FileFacts, FileKind, FileState, NamespaceState, NvmeController,
-    NvmeNamespace, NvmeState, ParentState,
+    DeviceState, FactSource, FileContent, FileFacts, FileKind, FileState, FormatAbility,
+    NamespaceFormat, NamespaceState, NvmeController, NvmeNamespace, NvmeState, ParentState,
 };
 use crate::plan::DeviceStep;
 use crate::provider::{PrepareOutcome, PrepareRequest, ResetOutcome, ResetRequest};
@@ -90,7 +90,16 @@ impl World {
                 facts.content = Content::Blank;
                 Ok(())
             }
-            (Some(DeviceState::Nvme(state)), DeviceStep::FormatNamespace { id }) => {
+            (Some(DeviceState::Nvme(state)), DeviceStep::FormatAllNamespaces) => {
+                for namespace in &mut state.contents {
+                    namespace.content = Some(Content::Blank);
+                }
+                Ok(())
+            }
+            (
+                Some(DeviceState::Nvme(state)),
+                DeviceStep::FormatNamespace { id } | DeviceStep::EraseNamespace { id },
+            ) => {
                 let namespace = state.contents.iter_mut().find(|namespace| namespace.id == *id);
                 let namespace =
                     namespace.ok_or_else(|| BdevError::NotFound { device: device.name.clone() })?;
@@ -103,17 +112,20 @@ impl World {
 
     pub(super) fn prepare(&mut self, request: &PrepareRequest) -> PrepareOutcome {
         let driver = if request.disable_vfio { "uio_pci_generic" } else { "vfio-pci" };
-        let controllers = self.bind(&request.include, &request.exclude, driver);
-        PrepareOutcome { hugepages: request.hugepages.clone(), controllers }
+        let controllers = self.bind(request.include.as_deref(), &request.exclude, driver);
+        PrepareOutcome { hugepages: request.hugepages.clone(), controllers, notices: Vec::new() }
     }
 
     pub(super) fn reset(&mut self, request: &ResetRequest) -> ResetOutcome {
-        ResetOutcome { controllers: self.bind(&request.include, &request.exclude, "nvme") }
+        ResetOutcome {
+            controllers: self.bind(request.include.as_deref(), &request.exclude, "nvme"),
+            notices: Vec::new(),
+        }
     }
 
     fn bind(
         &mut self,
-        include: &[PciAddress],
+        include: Option<&[PciAddress]>,
         exclude: &[PciAddress],
         driver: &str,
     ) -> Vec<(PciAddress, Result<String, Arc<BdevError>>)> {
@@ -121,7 +133,7 @@ impl World {
         for state in self.states.values_mut() {
             let DeviceState::Nvme(state) = state else { continue };
             let address = state.controller.address;
-            let wanted = include.is_empty() || include.contains(&address);
+            let wanted = include.is_none_or(|named| named.contains(&address));
             if !wanted || exclude.contains(&address) {
                 continue;
             }
@@ -210,7 +222,13 @@ pub fn kernel_device(path: &str, minor: u32, size_bytes: u64) -> DeviceFacts {
 /// A controller with namespaces of one size, for a world.
 #[must_use]
 pub fn controller(address: PciAddress, namespaces: u32, size_bytes: u64) -> NvmeController {
-    let namespace = |id| NvmeNamespace { id, size_bytes, node: None, uses: Vec::new() };
+    let namespace = |id| NvmeNamespace {
+        id,
+        size_bytes,
+        node: None,
+        uses: Vec::new(),
+        format: NamespaceFormat { block_bytes: 4096, ..NamespaceFormat::default() },
+    };
     NvmeController {
         address,
         model: "simulated SSD".to_owned(),
@@ -219,6 +237,9 @@ pub fn controller(address: PciAddress, namespaces: u32, size_bytes: u64) -> Nvme
         vendor_id: Some("0x8086".to_owned()),
         socket: 0,
         driver: Some("nvme".to_owned()),
+        iommu_group: None,
+        source: FactSource::Controller,
+        obstacles: Vec::new(),
         namespaces: (1..=namespaces).map(namespace).collect(),
         health: Some(crate::NvmeHealth { temperature_k: 300, ..crate::NvmeHealth::default() }),
     }
@@ -229,8 +250,9 @@ pub fn controller(address: PciAddress, namespaces: u32, size_bytes: u64) -> Nvme
 pub fn blank_namespaces(controller: NvmeController) -> NvmeState {
     let blank = |namespace: &NvmeNamespace| NamespaceState {
         id: namespace.id,
+        identity: None,
         content: Some(Content::Blank),
     };
     let contents = controller.namespaces.iter().map(blank).collect();
-    NvmeState { controller, contents }
+    NvmeState { controller, contents, ability: FormatAbility::EachNamespace }
 }

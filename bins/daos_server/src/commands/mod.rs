@@ -3,6 +3,7 @@
 mod cert;
 mod config;
 mod network;
+mod prepare;
 mod start;
 mod storage;
 
@@ -12,7 +13,7 @@ use std::io::{self, Write};
 use anyhow::Result;
 use daos_control::Fault;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Nvme, Storage};
 
 /// Several faults that are reported together.
 #[derive(Debug)]
@@ -31,7 +32,10 @@ impl std::error::Error for Faults {}
 pub fn run(cli: Cli) -> Result<()> {
     match &cli.command {
         Command::Start(options) => start::run(&cli.global, options),
-        Command::Storage(command) => storage::run(&cli.global, command),
+        Command::Storage(Storage::Scan) | Command::Nvme(Nvme::Scan) => storage::scan(&cli.global),
+        Command::Storage(Storage::Prepare(options)) => prepare::storage(&cli.global, options),
+        Command::Nvme(Nvme::Prepare(options)) => prepare::nvme(&cli.global, options),
+        Command::Nvme(Nvme::Reset(lists)) => prepare::reset(&cli.global, lists),
         Command::Network(command) => network::run(&cli.global, command),
         Command::Config(command) => config::run(&cli.global, command),
         Command::Cert(command) => cert::run(&cli.global, command),

@@ -1,22 +1,24 @@
 //! `daos_server storage scan` (R67, R88-R93).
 
 use anyhow::{Context, Result};
+use daos_control::config::Surroundings;
 use daos_control::scan::{ScanOptions, Scanner, StructuredScan, errors_text, scan_text};
 use daos_control::server::providers_of_this_host;
 
 use super::print;
-use crate::cli::{Global, Storage};
+use crate::cli::Global;
 
 /// Looks at this host; needs no configuration file.
-pub fn run(global: &Global, command: &Storage) -> Result<()> {
-    let Storage::Scan = command;
+pub fn scan(global: &Global) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (scm, bdev) = providers_of_this_host();
+    let surroundings = Surroundings::of_this_process().context("looking at this process")?;
+    let (scm, bdev) = providers_of_this_host(&surroundings.default_state_dir);
     let scanner = Scanner::new(scm, bdev, Vec::new());
     if !global.json {
         print("Scanning locally-attached storage...\n")?;
     }
-    let found = runtime.block_on(scanner.scan(ScanOptions::default()));
+    let found =
+        runtime.block_on(scanner.scan(ScanOptions { health: true, ..ScanOptions::default() }));
     if global.json {
         let text =
             serde_json::to_string_pretty(&StructuredScan::of(&found)).context("writing JSON")?;

@@ -1,0 +1,178 @@
+//! Carries out the steps of an accepted plan on one controller (R145): claim, look again on the open descriptor, format, read back.
+//!
+//! Called by `LinuxNvme`. Decides nothing: the plan did.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use daos_blockdev::{Content, DeviceIdentity, DeviceUse, ExclusiveClaim};
+
+use super::{LinuxNvme, admin};
+use crate::model::{DeviceState, NamespaceState, NvmeState};
+use crate::plan::{DevicePlan, DeviceStep, Verdict};
+use crate::provider::{blocking, unsupported};
+use crate::{BdevError, DeviceRef, FormatResult, StepObserver};
+
+pub(super) async fn device(
+    provider: &LinuxNvme,
+    plan: &DevicePlan,
+    observer: &dyn StepObserver,
+) -> Result<FormatResult, BdevError> {
+    let device = plan.device();
+    let (steps, planned) = match (plan.verdict(), plan.state()) {
+        (Verdict::Proceed { steps, .. }, Some(DeviceState::Nvme(planned))) => (steps, planned),
+        (Verdict::Skip(why), _) => return Ok(FormatResult::Skipped((*why).to_owned())),
+        (Verdict::Refused(error), _) => return Ok(FormatResult::Failed(Arc::clone(error))),
+        (Verdict::Proceed { .. }, _) => {
+            return unsupported("format by the body for NVMe", device.class);
+        }
+    };
+    let address = LinuxNvme::address_of(device)?;
+    let this = provider.clone();
+    let now = blocking(&device.name, move || this.look_at(address)).await?;
+    require_planned(device, planned, &now)?;
+    if steps.is_empty() {
+        return Ok(FormatResult::AlreadyFormatted);
+    }
+    for step in steps {
+        observer.step(&format!("{device}: {step}"));
+        let (device, planned, step) = (device.clone(), planned.clone(), step.clone());
+        blocking(&plan.device().name, move || take(&device, &planned, &step)).await?;
+    }
+    Ok(FormatResult::Formatted)
+}
+
+/// The controller is the one of the plan and nobody came meanwhile. Which namespaces hold what is compared again under the claim.
+fn require_planned(
+    device: &DeviceRef,
+    planned: &NvmeState,
+    now: &NvmeState,
+) -> Result<(), BdevError> {
+    let uses: Vec<DeviceUse> = now.controller.uses().into_iter().cloned().collect();
+    if !uses.is_empty() {
+        return Err(BdevError::InUse { device: device.name.clone(), uses });
+    }
+    let (was, is) = (&planned.controller, &now.controller);
+    if (&was.model, &was.serial) != (&is.model, &is.serial) {
+        let detail = format!("serial was {}, is {}", was.serial, is.serial);
+        return Err(BdevError::changed(device, detail));
+    }
+    if planned.ability != now.ability {
+        return Err(BdevError::changed(device, "what the controller can format"));
+    }
+    if planned.contents != now.contents {
+        return Err(BdevError::changed(device, "its namespaces or what is on them"));
+    }
+    Ok(())
+}
+
+fn take(device: &DeviceRef, planned: &NvmeState, step: &DeviceStep) -> Result<(), BdevError> {
+    match step {
+        DeviceStep::FormatNamespace { id } => {
+            let claim = claim(device, planned, namespace(device, planned, *id)?)?;
+            let format = |claim: &ExclusiveClaim, lba| admin::format(claim.as_fd(), Some(*id), lba);
+            run_format(device, step, &claim, *id, format)?;
+            prove(&claim)
+        }
+        DeviceStep::FormatAllNamespaces => {
+            let claims = planned.contents.iter().map(|state| claim(device, planned, state));
+            let claims = claims.collect::<Result<Vec<_>, _>>()?;
+            let (Some(first), Some(state)) = (claims.first(), planned.contents.first()) else {
+                return Err(BdevError::changed(device, "it has no namespace"));
+            };
+            let format = |claim: &ExclusiveClaim, lba| admin::format(claim.as_fd(), None, lba);
+            run_format(device, step, first, state.id, format)?;
+            claims.iter().try_for_each(prove)
+        }
+        DeviceStep::EraseNamespace { id } => {
+            Ok(claim(device, planned, namespace(device, planned, *id)?)?.erase()?)
+        }
+        other => {
+            let detail = format!("{device}: no step for an NVMe controller: {other}");
+            Err(BdevError::BadTarget { detail })
+        }
+    }
+}
+
+fn namespace<'a>(
+    device: &DeviceRef,
+    planned: &'a NvmeState,
+    id: u32,
+) -> Result<&'a NamespaceState, BdevError> {
+    let found = planned.contents.iter().find(|state| state.id == id);
+    found.ok_or_else(|| BdevError::changed(device, format!("namespace {id} is not in the plan")))
+}
+
+/// Claims a namespace, and proves on the claimed descriptor that it is the planned one: the kernel's device, the serial number that
+/// the controller itself tells, its address, and what is on it.
+fn claim(
+    device: &DeviceRef,
+    planned: &NvmeState,
+    state: &NamespaceState,
+) -> Result<ExclusiveClaim, BdevError> {
+    let unseen = || BdevError::changed(device, format!("namespace {} was not seen", state.id));
+    let identity = state.identity.as_ref().ok_or_else(unseen)?;
+    let claim = match ExclusiveClaim::take(identity) {
+        Err(error @ daos_blockdev::BlockdevError::IdentityChanged { .. }) => {
+            return Err(BdevError::changed(device, error.to_string()));
+        }
+        other => other?,
+    };
+    let asked = admin::identify_controller(claim.as_fd());
+    let asked = asked.map_err(|error| BdevError::changed(device, error.to_string()))?;
+    if asked.serial != planned.controller.serial {
+        let detail = format!("serial was {}, is {}", planned.controller.serial, asked.serial);
+        return Err(BdevError::changed(device, detail));
+    }
+    if !is_at(identity, &device.name) {
+        return Err(BdevError::changed(
+            device,
+            format!("{} is elsewhere now", identity.path.display()),
+        ));
+    }
+    let facts = daos_blockdev::inspect(&identity.path)?;
+    // The claim itself looks from outside like a use.
+    let others: Vec<_> =
+        facts.uses.into_iter().filter(|by| *by != DeviceUse::BusyExclusive).collect();
+    if !others.is_empty() {
+        return Err(BdevError::InUse { device: device.name.clone(), uses: others });
+    }
+    if Some(&facts.content) != state.content.as_ref() {
+        return Err(BdevError::changed(device, format!("what is on namespace {}", state.id)));
+    }
+    Ok(claim)
+}
+
+/// Whether the kernel has this device number below that function of the bus.
+fn is_at(identity: &DeviceIdentity, address: &str) -> bool {
+    let link = format!("/sys/dev/block/{}", identity.number);
+    let Ok(place) = std::fs::canonicalize(link) else { return false };
+    // A namespace that several controllers share hangs below its subsystem; its serial number has proven it.
+    let subsystem = place.to_string_lossy().contains("/nvme-subsystem/");
+    subsystem
+        || place.ancestors().any(|above| above.file_name().is_some_and(|name| name == address))
+}
+
+fn run_format(
+    device: &DeviceRef,
+    step: &DeviceStep,
+    claim: &ExclusiveClaim,
+    id: u32,
+    format: impl Fn(&ExclusiveClaim, u8) -> Result<(), admin::AdminError>,
+) -> Result<(), BdevError> {
+    let failed = |error: admin::AdminError| BdevError::StepFailed {
+        device: device.name.clone(),
+        step: step.to_string(),
+        source: std::io::Error::other(error),
+    };
+    let facts = admin::identify_namespace(claim.as_fd(), id).map_err(failed)?;
+    format(claim, facts.lba_format).map_err(failed)
+}
+
+/// A format may leave any pattern in place of the data. What is not blank afterwards is erased, and that is read back.
+fn prove(claim: &ExclusiveClaim) -> Result<(), BdevError> {
+    match claim.content_on_medium()? {
+        Content::Blank => Ok(()),
+        _ => Ok(claim.erase()?),
+    }
+}

@@ -1,0 +1,140 @@
+//! Class nvme on Linux: controllers of the PCI bus through sysfs and the kernel's NVMe admin ioctls.
+//!
+//! `LinuxNvme` is the provider. `pci` and `discover` look, `admin` speaks to controllers, `format` carries out accepted plans,
+//! `prepare` gives controllers to user space and back, `record` remembers what that changed. Held by the server; must not know
+//! engines.
+
+mod admin;
+mod discover;
+mod ffi;
+mod format;
+mod pci;
+mod prepare;
+mod record;
+mod sys;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use self::pci::Roots;
+use self::prepare::Preparation;
+pub use self::record::{
+    PrepareRecord, RECORD_FILE, RecordedController, RecordedFile, RecordedPages,
+};
+use crate::model::{BdevInventory, BdevTarget, DeviceState, NvmeState, ObservedDevice, Obstacle};
+use crate::plan::AcceptedBdevPlan;
+use crate::provider::{blocking, unsupported};
+use crate::{
+    BdevClass, BdevError, BdevProvider, DeviceOutcome, DeviceRef, FormatResult, PciAddress,
+    PrepareOutcome, PrepareRequest, ResetOutcome, ResetRequest, ScanRequest, StepObserver,
+};
+
+/// Provider of NVMe controllers.
+#[derive(Debug, Clone)]
+pub struct LinuxNvme {
+    roots: Roots,
+    state_dir: PathBuf,
+}
+
+impl LinuxNvme {
+    /// For this host, with the directory where prepare keeps its record.
+    #[must_use]
+    pub fn new(state_dir: impl Into<PathBuf>) -> Self {
+        Self { roots: Roots::default(), state_dir: state_dir.into() }
+    }
+
+    /// The same with other places for the kernel's files.
+    #[must_use]
+    pub fn with_roots(mut self, roots: Roots) -> Self {
+        self.roots = roots;
+        self
+    }
+
+    /// Every controller of the bus, with what is on it.
+    fn look(&self) -> Result<Vec<NvmeState>, BdevError> {
+        let record = PrepareRecord::load(&self.state_dir)?;
+        let functions = pci::nvme_functions(&self.roots)?;
+        let look =
+            |function| discover::controller(&self.roots, function, &record, daos_blockdev::inspect);
+        Ok(functions.iter().map(look).collect())
+    }
+
+    fn look_at(&self, address: PciAddress) -> Result<NvmeState, BdevError> {
+        let record = PrepareRecord::load(&self.state_dir)?;
+        let function = pci::nvme_function_at(&self.roots, address)?;
+        Ok(discover::controller(&self.roots, &function, &record, daos_blockdev::inspect))
+    }
+
+    fn inventory(&self, request: &ScanRequest) -> Result<BdevInventory, BdevError> {
+        let targets = request.targets.iter().map(|target| target.only(BdevClass::Nvme));
+        let listed: Vec<String> =
+            targets.flat_map(|target| target.devices()).map(|device| device.name).collect();
+        let mut controllers = Vec::new();
+        for NvmeState { mut controller, .. } in self.look()? {
+            if !request.targets.is_empty() && !listed.contains(&controller.address.to_string()) {
+                controller.obstacles.push(Obstacle::NotListed);
+            }
+            if request.health {
+                controller.health = discover::health(&self.roots, controller.address);
+            }
+            controllers.push(controller);
+        }
+        Ok(BdevInventory { controllers, ..BdevInventory::default() })
+    }
+
+    fn address_of(device: &DeviceRef) -> Result<PciAddress, BdevError> {
+        if device.class == BdevClass::Nvme {
+            device.name.parse()
+        } else {
+            unsupported("use by the body for NVMe", device.class)
+        }
+    }
+}
+
+#[async_trait]
+impl BdevProvider for LinuxNvme {
+    async fn scan(&self, request: &ScanRequest) -> Result<BdevInventory, BdevError> {
+        let (this, request) = (self.clone(), request.clone());
+        blocking("scan of NVMe controllers", move || this.inventory(&request)).await
+    }
+
+    async fn prepare(&self, request: &PrepareRequest) -> Result<PrepareOutcome, BdevError> {
+        let (this, request) = (self.clone(), request.clone());
+        let work = move || Preparation::begin(&this.roots, &this.state_dir)?.prepare(&request);
+        blocking("prepare of NVMe controllers", work).await
+    }
+
+    async fn reset(&self, request: &ResetRequest) -> Result<ResetOutcome, BdevError> {
+        let (this, request) = (self.clone(), request.clone());
+        let work = move || Preparation::begin(&this.roots, &this.state_dir)?.reset(&request);
+        blocking("reset of NVMe controllers", work).await
+    }
+
+    async fn observe(&self, target: &BdevTarget) -> Vec<ObservedDevice> {
+        let mut observed = Vec::new();
+        for device in target.devices() {
+            let this = self.clone();
+            let address = Self::address_of(&device);
+            let state = match address {
+                Ok(address) => blocking(&device.name, move || this.look_at(address)).await,
+                Err(error) => Err(error),
+            };
+            let state = state.map(DeviceState::Nvme).map_err(Arc::new);
+            observed.push(ObservedDevice { device, state });
+        }
+        observed
+    }
+
+    async fn format(&self, plan: AcceptedBdevPlan, steps: &dyn StepObserver) -> Vec<DeviceOutcome> {
+        let mut outcomes = Vec::new();
+        for device in plan.devices() {
+            let result = format::device(self, device, steps).await;
+            let result = result.unwrap_or_else(|error| FormatResult::Failed(Arc::new(error)));
+            let (device, roles) = (device.device().clone(), device.roles());
+            outcomes.push(DeviceOutcome { device, roles, result });
+        }
+        outcomes
+    }
+}

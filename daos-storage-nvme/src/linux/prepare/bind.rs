@@ -1,0 +1,135 @@
+//! Moves a PCI function from one driver to another, and believes only what it reads back: a write to sysfs may succeed and do nothing.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::super::discover;
+use super::super::pci::{PciFunction, Roots, link_name, text};
+use crate::BdevError;
+
+/// How long the kernel may take to show a controller again after it got its driver back.
+const APPEARS: Duration = Duration::from_secs(20);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Binds a function to a driver for user space.
+pub(super) fn bind(
+    roots: &Roots,
+    function: &PciFunction,
+    driver: &'static str,
+) -> Result<String, BdevError> {
+    load(roots, driver);
+    if !roots.sys.join("bus/pci/drivers").join(driver).is_dir() {
+        return Err(refused(function, driver, "the kernel has no such driver"));
+    }
+    write(function, "driver_override", driver)?;
+    unbind(function)?;
+    probe(roots, function)?;
+    require_driver(function, driver)
+}
+
+/// Takes a function from its driver and gives it to the one the kernel chooses, which has to be the expected one.
+pub(super) fn release(
+    roots: &Roots,
+    function: &PciFunction,
+    driver: &str,
+) -> Result<String, BdevError> {
+    // An empty line takes the override away.
+    write(function, "driver_override", "\n")?;
+    if current(function).as_deref() != Some(driver) {
+        unbind(function)?;
+        probe(roots, function)?;
+    }
+    require_driver(function, driver)
+}
+
+/// The controller that came back is the one that was taken: somebody may have exchanged the card.
+pub(super) fn require_serial(
+    roots: &Roots,
+    function: &PciFunction,
+    serial: &str,
+) -> Result<(), BdevError> {
+    let deadline = Instant::now() + APPEARS;
+    loop {
+        let shown = discover::kernel_name(function).and_then(|name| {
+            let class = function.directory.join("nvme").join(&name);
+            let live = text(&class.join("state")).is_none_or(|state| state == "live");
+            let ready = live && roots.dev.join(&name).exists();
+            ready.then(|| text(&class.join("serial")).unwrap_or_default())
+        });
+        match shown {
+            Some(found) if found == serial => return Ok(()),
+            Some(found) => {
+                let detail = format!("serial was {serial}, is {found}");
+                return Err(BdevError::PlanChanged {
+                    subject: function.address.to_string(),
+                    detail,
+                });
+            }
+            None if Instant::now() >= deadline => {
+                return Err(refused(function, "nvme", "the controller did not come up again"));
+            }
+            None => std::thread::sleep(LOOK_EVERY),
+        }
+    }
+}
+
+fn current(function: &PciFunction) -> Option<String> {
+    link_name(&function.directory.join("driver"))
+}
+
+fn unbind(function: &PciFunction) -> Result<(), BdevError> {
+    if current(function).is_none() {
+        return Ok(());
+    }
+    write(function, "driver/unbind", &function.name)
+}
+
+fn probe(roots: &Roots, function: &PciFunction) -> Result<(), BdevError> {
+    let file = roots.sys.join("bus/pci/drivers_probe");
+    // A driver that refuses the function makes this write fail or succeed, depending on the kernel: the read-back tells.
+    let _ = fs::write(file, &function.name);
+    Ok(())
+}
+
+fn require_driver(function: &PciFunction, wanted: &str) -> Result<String, BdevError> {
+    match current(function) {
+        Some(driver) if driver == wanted => Ok(driver),
+        Some(driver) => Err(refused(function, wanted, &format!("{driver} has it"))),
+        None => Err(refused(function, wanted, "no driver has it")),
+    }
+}
+
+fn refused(function: &PciFunction, driver: &str, detail: &str) -> BdevError {
+    BdevError::DriverNotBound {
+        device: function.address.to_string(),
+        driver: driver.to_owned(),
+        detail: detail.to_owned(),
+    }
+}
+
+fn write(function: &PciFunction, attribute: &str, value: &str) -> Result<(), BdevError> {
+    let path = function.directory.join(attribute);
+    fs::write(&path, value).map_err(|source| {
+        BdevError::from_io(
+            &function.address.to_string(),
+            format!("write {}", path.display()),
+            source,
+        )
+    })
+}
+
+/// Loads a module. Whether that helped shows in the list of drivers.
+fn load(roots: &Roots, driver: &str) {
+    let loaded = |path: &Path| path.is_dir();
+    let place = roots.sys.join("bus/pci/drivers").join(driver);
+    // The second try passes over configuration that breaks the search for dependencies.
+    for arguments in [vec!["-q", driver], vec!["-q", "-C", "/dev/null", driver]] {
+        if loaded(&place) {
+            return;
+        }
+        let mut modprobe = Command::new("modprobe");
+        let _ = modprobe.args(arguments).stdin(Stdio::null()).output();
+    }
+}

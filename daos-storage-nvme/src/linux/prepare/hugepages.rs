@@ -1,0 +1,77 @@
+//! Huge pages of one NUMA node: asked for, and read back (R76). The kernel gives as many as it has and calls that success.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::super::pci::{Roots, text};
+use crate::BdevError;
+use crate::provider::NodeHugepages;
+
+pub(super) fn read(roots: &Roots, node: u32) -> Result<u64, BdevError> {
+    let path = file(roots, node)?;
+    let pages = text(&path).and_then(|text| text.parse().ok());
+    pages.ok_or_else(|| BdevError::NotFound { device: path.display().to_string() })
+}
+
+/// Sets the number of pages.
+///
+/// # Errors
+/// [`BdevError::TooFewHugepages`] with what was got.
+pub(super) fn set(roots: &Roots, wanted: NodeHugepages) -> Result<NodeHugepages, BdevError> {
+    let NodeHugepages { node, pages } = wanted;
+    let path = file(roots, node)?;
+    if read(roots, node)? != pages {
+        fs::write(&path, pages.to_string()).map_err(|source| {
+            BdevError::from_io(&path.display().to_string(), "set the number of huge pages", source)
+        })?;
+    }
+    let got = read(roots, node)?;
+    // More than asked for are pages somebody uses; that is no lack.
+    if got < pages {
+        return Err(BdevError::TooFewHugepages { node, asked: pages, got });
+    }
+    Ok(NodeHugepages { node, pages: got })
+}
+
+fn file(roots: &Roots, node: u32) -> Result<PathBuf, BdevError> {
+    let kilobytes = default_size_kb(roots)?;
+    let place = format!("devices/system/node/node{node}/hugepages/hugepages-{kilobytes}kB");
+    Ok(roots.sys.join(place).join("nr_hugepages"))
+}
+
+/// The default page size, mostly 2048 kB.
+fn default_size_kb(roots: &Roots) -> Result<u64, BdevError> {
+    let path = roots.proc.join("meminfo");
+    let listing = text(&path).unwrap_or_default();
+    let line = listing.lines().find_map(|line| line.strip_prefix("Hugepagesize:"));
+    let size = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    size.ok_or_else(|| BdevError::NotFound {
+        device: format!("Hugepagesize in {}", path.display()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(pages: &str) -> (tempfile::TempDir, Roots) {
+        let directory = tempfile::tempdir().unwrap();
+        let at = directory.path();
+        let node = at.join("sys/devices/system/node/node1/hugepages/hugepages-2048kB");
+        fs::create_dir_all(&node).unwrap();
+        fs::create_dir_all(at.join("proc")).unwrap();
+        fs::write(at.join("proc/meminfo"), "MemTotal: 1 kB\nHugepagesize:    2048 kB\n").unwrap();
+        fs::write(node.join("nr_hugepages"), pages).unwrap();
+        let roots = Roots { sys: at.join("sys"), dev: at.join("dev"), proc: at.join("proc") };
+        (directory, roots)
+    }
+
+    #[test]
+    fn pages_are_set_on_the_node_that_was_named() {
+        let (_directory, roots) = host("3\n");
+        assert_eq!(read(&roots, 1).unwrap(), 3);
+        let set = set(&roots, NodeHugepages { node: 1, pages: 64 }).unwrap();
+        assert_eq!(set, NodeHugepages { node: 1, pages: 64 });
+        assert!(matches!(read(&roots, 0), Err(BdevError::NotFound { .. })));
+    }
+}

@@ -1,0 +1,168 @@
+//! Who may use what: VFIO groups, UIO devices and huge page mounts go to the user that will run the engines (R74).
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::super::pci::{PciFunction, Roots, text};
+use super::super::record::RecordedFile;
+use super::decide::VFIO;
+use crate::BdevError;
+
+/// What DPDK needs of locked memory with VFIO.
+const LEAST_MEMLOCK: u64 = 64 << 20;
+const APPEARS: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// The user that will run the engines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Owner {
+    pub(super) name: String,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+}
+
+impl Owner {
+    /// Asks the system, so that users of a directory service are found too.
+    pub(super) fn look_up(name: &str) -> Result<Self, BdevError> {
+        let unknown = || BdevError::UnknownUser { user: name.to_owned() };
+        // A name that looks like an option is no user.
+        if name.is_empty() || name.starts_with('-') {
+            return Err(unknown());
+        }
+        let ask = |what: &str| {
+            let asked = Command::new("id").args([what, name]).stdin(Stdio::null()).output().ok()?;
+            let text = String::from_utf8(asked.stdout).ok()?;
+            text.trim().parse().ok()
+        };
+        let (uid, gid) = (ask("-u").ok_or_else(unknown)?, ask("-g").ok_or_else(unknown)?);
+        Ok(Self { name: name.to_owned(), uid, gid })
+    }
+
+    pub(super) fn is_root(&self) -> bool {
+        self.uid == 0
+    }
+}
+
+/// The device files through which a program has a controller that is bound to this driver.
+pub(super) fn files_of(
+    roots: &Roots,
+    function: &PciFunction,
+    driver: &str,
+) -> Result<Vec<PathBuf>, BdevError> {
+    let file = if driver == VFIO {
+        let group = super::super::pci::link_name(&function.directory.join("iommu_group"));
+        roots.dev.join("vfio").join(group.ok_or_else(|| missing(function, "IOMMU group"))?)
+    } else {
+        let entries = fs::read_dir(function.directory.join("uio")).map(Iterator::flatten);
+        let name =
+            entries.ok().and_then(|mut entries| entries.next()).map(|entry| entry.file_name());
+        roots.dev.join(name.ok_or_else(|| missing(function, "uio device"))?)
+    };
+    appear(&file)?;
+    Ok(vec![file])
+}
+
+fn missing(function: &PciFunction, what: &str) -> BdevError {
+    BdevError::NotFound { device: format!("{} of {}", what, function.address) }
+}
+
+/// udev makes the node a moment after the driver has the function.
+fn appear(path: &Path) -> Result<(), BdevError> {
+    let deadline = Instant::now() + APPEARS;
+    while !path.exists() {
+        if Instant::now() >= deadline {
+            return Err(BdevError::NotFound { device: path.display().to_string() });
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    Ok(())
+}
+
+/// Owner and mode of a file now.
+pub(super) fn look(path: &Path) -> Result<RecordedFile, BdevError> {
+    let metadata = fs::metadata(path).map_err(|source| failed(path, "look at", source))?;
+    Ok(RecordedFile {
+        path: path.to_owned(),
+        uid: metadata.uid(),
+        gid: metadata.gid(),
+        mode: metadata.permissions().mode() & 0o7777,
+    })
+}
+
+/// Gives a file to the owner, for nobody else to use.
+pub(super) fn set(path: &Path, owner: &Owner) -> Result<(), BdevError> {
+    let before = look(path)?;
+    let wanted =
+        RecordedFile { uid: owner.uid, gid: owner.gid, mode: before.mode | 0o600, ..before };
+    apply(&wanted)
+}
+
+/// Sets owner and mode as they were. A file that is gone needs neither.
+pub(super) fn restore(before: &RecordedFile) -> Result<(), BdevError> {
+    if before.path.exists() { apply(before) } else { Ok(()) }
+}
+
+fn apply(wanted: &RecordedFile) -> Result<(), BdevError> {
+    let path = &wanted.path;
+    std::os::unix::fs::chown(path, Some(wanted.uid), Some(wanted.gid))
+        .map_err(|source| failed(path, "set the owner of", source))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(wanted.mode))
+        .map_err(|source| failed(path, "set the mode of", source))?;
+    let now = look(path)?;
+    if now == *wanted {
+        return Ok(());
+    }
+    let detail = format!("owner {}:{}, mode {:04o}", now.uid, now.gid, now.mode);
+    Err(BdevError::ReadBack { device: path.display().to_string(), detail })
+}
+
+fn failed(path: &Path, action: &str, source: std::io::Error) -> BdevError {
+    BdevError::from_io(&path.display().to_string(), action, source)
+}
+
+/// Where huge pages are mounted.
+pub(super) fn hugepage_mounts() -> Result<Vec<PathBuf>, BdevError> {
+    let mounts = daos_blockdev::mounts()?;
+    let huge = mounts.into_iter().filter(|entry| entry.fs_type == "hugetlbfs");
+    Ok(huge.map(|entry| entry.mount_point).collect())
+}
+
+/// Where they are mounted when nobody has.
+pub(super) fn default_hugepage_mount(roots: &Roots) -> PathBuf {
+    roots.dev.join("hugepages")
+}
+
+pub(super) fn mount_hugepages(at: &Path) -> Result<(), BdevError> {
+    fs::create_dir_all(at).map_err(|source| failed(at, "make", source))?;
+    let flags = rustix::mount::MountFlags::NOSUID | rustix::mount::MountFlags::NODEV;
+    rustix::mount::mount("hugetlbfs", at, "hugetlbfs", flags, None)
+        .map_err(|error| failed(at, "mount huge pages on", error.into()))
+}
+
+/// Never by force: pages that are in use stay.
+pub(super) fn unmount_hugepages(at: &Path) -> Result<(), BdevError> {
+    rustix::mount::unmount(at, rustix::mount::UnmountFlags::empty())
+        .map_err(|error| failed(at, "unmount", error.into()))
+}
+
+/// Whether the administrator has allowed VFIO without an IOMMU.
+pub(super) fn unsafe_no_iommu(roots: &Roots) -> bool {
+    let parameter = "module/vfio/parameters/enable_unsafe_noiommu_mode";
+    text(&roots.sys.join(parameter)).is_some_and(|value| value == "Y")
+}
+
+/// What to tell about the limit on locked memory. It is a limit of the session that will start the engines, so that it can only be
+/// told and not set from here.
+pub(super) fn memlock_notice(owner: &Owner) -> Option<String> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Memlock).current?;
+    (!owner.is_root() && limit < LEAST_MEMLOCK).then(|| {
+        format!(
+            "the limit on locked memory is {limit} bytes here; user {} needs at least {LEAST_MEMLOCK} to use VFIO: set \
+             'LimitMEMLOCK=infinity' in the service, or '{} - memlock unlimited' in /etc/security/limits.d/",
+            owner.name, owner.name
+        )
+    })
+}
