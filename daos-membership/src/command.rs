@@ -112,6 +112,14 @@ pub enum Change {
         /// Whether it is on.
         enabled: bool,
     },
+    /// The state may be older than what the system has done since: ranks and map versions that may have been
+    /// given in that time are left out. Written by a restore or recovery only.
+    LeaveOut {
+        /// How many ranks.
+        ranks: u32,
+        /// How many versions of the group map, and of the whole state.
+        versions: u32,
+    },
     /// Something for the event log that changes nothing else.
     RecordEvent {
         /// What happened.
@@ -247,6 +255,7 @@ mod tests {
         r#"{"v":1,"at":7,"by":"b","changes":[{"record_event":{"event":{"kind":"leader"}}},{"record_event":{"event":{"kind":"engine","ranks":"1-2","host":"10.0.0.1:10001","why":"w"}}}]}"#,
         r#"{"v":1,"at":7,"changes":[{"hold_deaths":{"deaths":[{"rank":1,"incarnation":5},{"rank":2}],"reason":"r"}},{"drop_deaths":{"ranks":"1","reason":"r"}}]}"#,
         r#"{"v":1,"at":7,"changes":[{"set_attributes":{"values":{"a":"b"}}},{"set_properties":{"values":{"self_heal":"none"}}},{"set_fabric_providers":{"providers":["ofi+tcp"]}},{"pause_group_update":{"paused":true}},{"set_domain_labels":{"labels":["rack","host"]}},{"set_checker_enabled":{"enabled":false}}]}"#,
+        r#"{"v":1,"at":7,"changes":[{"leave_out":{"ranks":1024,"versions":65536}}]}"#,
         r#"{"v":1,"at":7,"changes":[{"set_wanted_replicas":{"addresses":["10.0.0.1:10001","10.0.0.2:10001"]}}]}"#,
     ];
 

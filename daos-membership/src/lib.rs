@@ -101,7 +101,7 @@ pub use service::{
 pub use state::{MemberState, StateMask};
 pub use store::{
     EntryContent, LogBounds, LogEntry, LogId, RedbStore, STORE_DIR, STORE_FILE, Store, StoreError,
-    StoredSnapshot, Vote,
+    StoredSnapshot, Vote, backup, offline,
 };
 #[cfg(feature = "testing")]
 pub use store::{MemDisk, MemStore};

@@ -24,6 +24,7 @@ pub use self::message::{
     SnapshotPart, SnapshotTaken, Voted,
 };
 pub use self::network::{ReplicaNetwork, ReplicaUnreachable};
+pub(crate) use self::quorum::seat;
 pub use self::quorum::{Quorum, QuorumOptions};
 pub use self::status::{ReceiveRefused, ReplicaProgress, ReplicasError, ReplicasStatus};
 pub use self::view::{SystemCell, SystemView};

@@ -17,7 +17,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::backup::{self, BackupHead};
 use super::{LogBounds, LogEntry, LogId, Store, StoreError, StoredSnapshot, Vote};
+use crate::clock::{Clock, SystemClock};
 use crate::replica::{RecordedReplicas, ReplicaId};
 use crate::system::SystemIdentity;
 
@@ -71,6 +73,8 @@ pub struct RedbStore {
     db: Database,
     path: PathBuf,
     identity: SystemIdentity,
+    /// Where every snapshot is kept as a file as well.
+    kept: Option<PathBuf>,
 }
 
 impl RedbStore {
@@ -114,7 +118,8 @@ impl RedbStore {
             .map_err(failed)
             .and_then(|file| FileBackend::new(file).map_err(|e| opening(&path, e)))?;
         let db = builder().create_with_backend(backend).map_err(|e| opening(&path, e))?;
-        let store = Self { db, path: path.clone(), identity: identity.clone() };
+        let kept = Some(backup::kept_dir(parent));
+        let store = Self { db, path: path.clone(), identity: identity.clone(), kept };
         store.initialise()?;
         match fs::hard_link(&new, &path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
@@ -140,7 +145,8 @@ impl RedbStore {
                 _ => io_error(&path, "open", source),
             })?;
         let backend = FileBackend::new(file).map_err(|error| opening(&path, error))?;
-        Self::open_backend(path, backend, expected)
+        let store = Self::open_backend(path, backend, expected)?;
+        Ok(Self { kept: Some(backup::kept_dir(parent)), ..store })
     }
 
     /// Opens a system database through `backend`, so that tests can make its storage fail.
@@ -158,7 +164,7 @@ impl RedbStore {
         }
         let db = builder().create_with_backend(backend).map_err(|error| opening(&path, error))?;
         let identity = read_identity(&db, &path)?;
-        let store = Self { db, path, identity };
+        let store = Self { db, path, identity, kept: None };
         match expected.filter(|expected| *expected != store.identity.uuid) {
             Some(expected) => {
                 Err(StoreError::Foreign { path: store.path, found: store.identity.uuid, expected })
@@ -167,23 +173,20 @@ impl RedbStore {
         }
     }
 
-    /// Removes the system database below `parent`, and its directory if nothing else is in it.
+    /// Removes the system database below `parent` with the snapshots that are kept, and its directory if nothing
+    /// else is in it.
     ///
     /// # Errors
     /// [`StoreError::InUse`] while any process has it open; else when it cannot be removed.
     pub fn remove(parent: &Path) -> Result<(), StoreError> {
         let (path, dir) = (Self::path(parent), parent.join(STORE_DIR));
         let failed = |source: io::Error| io_error(&path, "remove", source);
-        let file = match File::open(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            opened => opened.map_err(failed)?,
+        let _locked = match lock(&path) {
+            Err(StoreError::Missing { .. }) => return Ok(()),
+            locked => locked?,
         };
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { path }),
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
-            Ok(()) => {}
-        }
         fs::remove_file(&path).and_then(|()| sync_dir(&dir)).map_err(failed)?;
+        backup::forget(&backup::kept_dir(parent)).map_err(failed)?;
         match fs::remove_dir(&dir) {
             Err(error) if error.kind() != ErrorKind::DirectoryNotEmpty => Err(failed(error)),
             _ => sync_dir(parent).map_err(failed),
@@ -233,6 +236,18 @@ impl RedbStore {
             }
             Ok(())
         })
+    }
+
+    /// Keeps a snapshot as a file. It is in the database as well, so a failure is only told.
+    fn keep(&self, snapshot: &StoredSnapshot) {
+        let Some(dir) = &self.kept else { return };
+        let (system, now) = (self.identity.clone(), SystemClock.now());
+        let replica = self.replica().ok().flatten();
+        let StoredSnapshot { upto, replicas, data } = snapshot;
+        let head = BackupHead::of(data, system, replica, now, *upto, replicas.clone());
+        if let Err(error) = backup::keep(dir, &head, data) {
+            tracing::warn!(%error, "a snapshot of the system is not kept as a file");
+        }
     }
 
     fn gap(&self, last: u64, asked: u64) -> StoreError {
@@ -347,7 +362,9 @@ impl Store for RedbStore {
         self.write("write", |txn| {
             txn.open_table(SNAPSHOT)?.retain(|number, _| written.contains(&number))?;
             put_meta(txn, META_SNAPSHOT, &head)
-        })
+        })?;
+        self.keep(snapshot);
+        Ok(())
     }
 
     fn snapshot(&self) -> Result<Option<StoredSnapshot>, StoreError> {
@@ -381,6 +398,22 @@ impl Store for RedbStore {
 
     fn blocks(&self) -> bool {
         true
+    }
+}
+
+/// Locks a database that nobody has open.
+pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
+    let failed = |source: io::Error| io_error(path, "lock", source);
+    let file = match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(StoreError::Missing { path: path.to_owned() });
+        }
+        opened => opened.map_err(failed)?,
+    };
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: path.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+        Ok(()) => Ok(file),
     }
 }
 

@@ -3,10 +3,12 @@
 //! [`Store`] is the trait and [`RedbStore`] the body with a real file; both bodies pass the suite in
 //! `conformance`. To a store an entry is bytes; [`EntryContent`] says what they mean.
 
+pub mod backup;
 mod entry;
 mod file;
 #[cfg(feature = "testing")]
 mod mem;
+pub mod offline;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -36,11 +36,11 @@ impl System {
         at: Timestamp,
         effects: &mut Effects,
     ) -> Result<(), ChangeRefused> {
-        let data_version = self.data_version.checked_add(1).ok_or(ChangeRefused::VersionsUsedUp)?;
-        let map_version = match change.moves_map() {
-            true => self.map_version.checked_add(1).ok_or(ChangeRefused::VersionsUsedUp)?,
-            false => self.map_version,
-        };
+        let steps = change.map_steps();
+        let data_version = self.data_version.checked_add(u64::from(steps.max(1)));
+        let data_version = data_version.ok_or(ChangeRefused::VersionsUsedUp)?;
+        let map_version = self.map_version.checked_add(steps);
+        let map_version = map_version.ok_or(ChangeRefused::VersionsUsedUp)?;
         match change {
             Change::AdmitMember { member } => self.admit(member, effects)?,
             Change::RejoinMember { member } => {
@@ -125,6 +125,14 @@ impl System {
                     format!("replicas are wanted at {}", listed.join(",")),
                 );
                 self.management.wanted_replicas.clone_from(addresses);
+            }
+            Change::LeaveOut { ranks, versions } => {
+                notes.plain(
+                    EventKind::Settings,
+                    format!("{ranks} ranks and {versions} versions are left out after a recovery"),
+                );
+                let number = self.next_rank.and_then(|next| next.get().checked_add(*ranks));
+                self.next_rank = number.and_then(Rank::new);
             }
             Change::SetCheckerEnabled { enabled } => {
                 let what = if *enabled { "on" } else { "off" };
@@ -337,8 +345,8 @@ fn listed(values: &BTreeMap<String, String>) -> String {
 }
 
 impl Change {
-    /// Whether the change gives the group map a new version (contract 6.2).
-    fn moves_map(&self) -> bool {
+    /// By how much the change raises the version of the group map (contract 6.2).
+    fn map_steps(&self) -> u32 {
         match self {
             Self::AdmitMember { .. }
             | Self::RejoinMember { .. }
@@ -346,7 +354,8 @@ impl Change {
             | Self::ReleaseFabricUri { .. }
             | Self::UpdateStates { .. }
             | Self::RemoveMember { .. }
-            | Self::BumpMapVersion => true,
+            | Self::BumpMapVersion => 1,
+            Self::LeaveOut { versions, .. } => *versions,
             Self::SetAttributes { .. }
             | Self::SetProperties { .. }
             | Self::SetFabricProviders { .. }
@@ -356,7 +365,7 @@ impl Change {
             | Self::SetCheckerEnabled { .. }
             | Self::RecordEvent { .. }
             | Self::HoldDeaths { .. }
-            | Self::DropDeaths { .. } => false,
+            | Self::DropDeaths { .. } => 0,
         }
     }
 }

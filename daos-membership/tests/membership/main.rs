@@ -5,6 +5,7 @@ mod decide_other;
 mod errors;
 mod kill;
 mod local;
+mod offline;
 mod power_loss;
 mod properties;
 mod quorum;

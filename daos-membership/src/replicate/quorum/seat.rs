@@ -12,7 +12,7 @@ use crate::store::{EntryContent, LogEntry, LogId, Store, StoreError, Vote};
 const CHUNK: usize = 256;
 
 /// Gives the store an id if it has none, and says which it has.
-pub(super) fn identify(store: &dyn Store, seed: Option<u64>) -> Result<ReplicaId, StoreError> {
+pub(crate) fn identify(store: &dyn Store, seed: Option<u64>) -> Result<ReplicaId, StoreError> {
     if let Some(id) = store.replica()? {
         return Ok(id);
     }
@@ -22,12 +22,12 @@ pub(super) fn identify(store: &dyn Store, seed: Option<u64>) -> Result<ReplicaId
 }
 
 /// Whether nothing has ever happened in a store.
-pub(super) fn is_unused(store: &dyn Store) -> Result<bool, StoreError> {
+pub(crate) fn is_unused(store: &dyn Store) -> Result<bool, StoreError> {
     Ok(store.vote()? == Vote::default() && store.bounds()? == crate::store::LogBounds::default())
 }
 
 /// Makes the vote and the log what a replica of several can start on.
-pub(super) fn prepare(store: &dyn Store, me: Replica) -> Result<(), StoreError> {
+pub(crate) fn prepare(store: &dyn Store, me: Replica) -> Result<(), StoreError> {
     if is_unused(store)? {
         return Ok(());
     }
