@@ -245,12 +245,15 @@ pub fn kept_dir(parent: &Path) -> PathBuf {
     parent.join(STORE_DIR).join(KEPT_DIR)
 }
 
+/// A kept file with what it says about itself.
+pub type KeptBackup = (PathBuf, Result<BackupHead, BackupError>);
+
 /// The snapshots that are kept for the database below `parent`, the newest first. A file that is no backup is
 /// listed with what is wrong with it.
 ///
 /// # Errors
 /// When the directory cannot be read. That there is none is no error.
-pub fn kept(parent: &Path) -> Result<Vec<(PathBuf, Result<BackupHead, BackupError>)>, BackupError> {
+pub fn kept(parent: &Path) -> Result<Vec<KeptBackup>, BackupError> {
     let dir = kept_dir(parent);
     let found = names(&dir).map_err(|source| io_error(&dir, "list", source))?;
     Ok(found.into_iter().rev().map(|path| (path.clone(), BackupHead::read(&path))).collect())
