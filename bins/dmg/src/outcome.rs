@@ -111,6 +111,17 @@ impl Outcome {
         self
     }
 
+    /// All of it as one piece, for output that goes on: text with what failed below it, or one line of JSON.
+    pub fn to_text(&self, as_json: bool) -> String {
+        match as_json {
+            true => json::envelope_line(&self.response, self.error_text(), self.status()),
+            false => {
+                let failed = self.error_text().map(|text| format!("dmg: {text}\n"));
+                format!("{}{}{}", self.stdout, self.stderr, failed.unwrap_or_default())
+            }
+        }
+    }
+
     /// Writes everything and gives the exit status. A reader that went away is no failure of ours.
     pub fn emit(self, as_json: bool) -> ExitCode {
         let result = match as_json {

@@ -62,6 +62,7 @@ pub use storage::{
     Roles, ScanDetail, ScmModule, ScmMount, ScmNamespace, SmdDevice,
 };
 pub use system::{
-    Leader, Member, MemberState, OperationReport, Pool, RankOutcome, Selection, StateMask,
-    StopMode, SystemQuery, SystemStatus,
+    Changes, Cleaned, Event, EventFollower, EventPage, EventRange, Followed, Leader, Member,
+    MemberState, OperationReport, Pool, PoolRanks, RankOutcome, Selection, Standing, StateMask,
+    StopMode, SystemQuery, SystemStatus, WaitFor, Waited,
 };

@@ -63,7 +63,7 @@ async fn what_happened_is_listed_and_followed_by_number() {
     let joined = listed.last().unwrap();
     assert_eq!((joined.kind.as_str(), joined.ranks.as_str()), ("joined", "0"));
     assert_eq!((joined.from.as_str(), joined.to.as_str()), ("", "joined"));
-    assert!(joined.time > 0);
+    assert!(joined.time.starts_with("20") && joined.time.ends_with('Z'), "{}", joined.time);
 
     let mut stream = followed(&mut client, joined.number).await;
     let first = stream.message().await.unwrap().unwrap();

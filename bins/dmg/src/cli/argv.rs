@@ -1,15 +1,25 @@
-//! Two things that are known before arguments are parsed. Pure.
+//! Things that are known before arguments are parsed. Pure.
 
 use std::ffi::OsString;
 
-/// Rewrites what stock tools spell in a way the parser cannot: `server set-logmasks -d` means streams there, while
-/// `-d` elsewhere means debug.
+/// Rewrites what has another meaning after one command than after all others: `server set-logmasks -d` means streams
+/// there, while `-d` elsewhere means debug; `system events -f` follows, while `-f` elsewhere is the file of hosts.
 pub fn stock_forms(arguments: Vec<OsString>) -> Vec<OsString> {
+    let is_events = |pair: &[OsString]| match pair {
+        [system, events] => {
+            ["system", "sys", "sy"].iter().any(|word| system == word)
+                && ["events", "ev"].iter().any(|word| events == word)
+        }
+        _ => false,
+    };
+    let events = arguments.windows(2).position(is_events);
+    let after_events = events.map_or(usize::MAX, |index| index + 2);
     let after_command = arguments
         .iter()
         .position(|argument| argument == "set-logmasks" || argument == "slm")
         .map_or(usize::MAX, |index| index + 1);
     let rewrite = |(index, argument): (usize, OsString)| match argument.to_str() {
+        Some("-f") if index >= after_events => "--follow".into(),
         Some("-d") if index >= after_command => "--streams".into(),
         Some(text) if index >= after_command && text.starts_with("-d") => {
             let value = text.trim_start_matches("-d").trim_start_matches('=');
@@ -48,6 +58,9 @@ mod tests {
             ("dmg server set-logmasks -d MGMT", "dmg server set-logmasks --streams MGMT"),
             ("dmg -d srv slm -dMGMT -m ERR", "dmg -d srv slm --streams=MGMT -m ERR"),
             ("dmg -d system query -d", "dmg -d system query -d"),
+            ("dmg -f hosts system events -f", "dmg -f hosts system events --follow"),
+            ("dmg sys ev --after 3 -f", "dmg sys ev --after 3 --follow"),
+            ("dmg system query -f hosts", "dmg system query -f hosts"),
         ];
         for (given, wanted) in cases {
             assert_eq!(stock_forms(words(given)), words(wanted), "{given}");

@@ -14,7 +14,8 @@ use clap::{Args, Parser, Subcommand};
 pub use server::{NetworkCommand, NetworkScan, ServerCommand, SetLogMasks};
 pub use storage::{StorageCommand, StorageFormat, StorageScan};
 pub use system::{
-    Erase, Exclude, LeaderQuery, ListPools, Query, Ranks, Start, Stop, SystemCommand,
+    Cleanup, ClearExclude, Drain, Erase, Events, Exclude, LeaderQuery, ListPools, Query, Ranks,
+    Start, Stop, SystemCommand, Wait,
 };
 
 /// Administers a DAOS system: its storage, engines and ranks.

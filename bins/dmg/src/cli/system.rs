@@ -1,5 +1,7 @@
 //! `dmg system`.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
@@ -7,6 +9,11 @@ pub enum SystemCommand {
     /// Show the members and their states
     #[command(visible_alias = "q")]
     Query(Query),
+    /// Wait until members are as wanted; exit 1 when the time is over
+    Wait(Wait),
+    /// Show what happened to the system
+    #[command(visible_alias = "ev")]
+    Events(Events),
     /// Stop ranks; servers keep running
     #[command(visible_alias = "s")]
     Stop(Stop),
@@ -16,7 +23,14 @@ pub enum SystemCommand {
     /// Keep ranks out of the system
     Exclude(Exclude),
     /// Let excluded ranks join again
-    ClearExclude(Exclude),
+    ClearExclude(ClearExclude),
+    /// Move the data of ranks to others
+    Drain(Drain),
+    /// Move the data of ranks back to them
+    #[command(visible_alias = "reint")]
+    Reintegrate(Drain),
+    /// Revoke the pool handles of a machine
+    Cleanup(Cleanup),
     /// Erase the system, so that its storage can be formatted anew
     Erase(Erase),
     /// Show who leads the management service
@@ -61,6 +75,48 @@ pub struct Query {
     /// Only members in one of these states, e.g. joined,stopped
     #[arg(long, value_name = "STATES", conflicts_with = "not_ok")]
     pub with_states: Option<String>,
+    /// Show it again with every change, until interrupted
+    #[arg(short = 'w', long)]
+    pub watch: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Wait {
+    #[command(flatten)]
+    pub ranks: Ranks,
+    /// joined=N: at least N members are joined; all-joined: all are, but for those an administrator excluded.
+    /// Other states likewise, e.g. all-stopped
+    #[arg(long = "for", value_name = "STATE=N|all-STATE")]
+    pub wanted: String,
+    /// How long, e.g. 90, 90s, 5m
+    #[arg(short, long, value_name = "TIME", default_value = "5m", value_parser = duration)]
+    pub timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+pub struct Events {
+    /// Go on with events as they happen, until interrupted; here also -f
+    #[arg(short = 'F', long)]
+    pub follow: bool,
+    /// Only events after this number
+    #[arg(short, long, value_name = "NUMBER")]
+    pub after: Option<u64>,
+    /// Most events to list; without --after the newest
+    #[arg(short = 'n', long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: u32,
+}
+
+/// Reads a number with or without a unit.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match text.strip_prefix(digits) {
+        Some("" | "s") => 1,
+        Some("m") => 60,
+        Some("h") => 3600,
+        _ => return Err("write seconds, or a number with s, m or h".to_owned()),
+    };
+    let number: u64 = digits.parse().map_err(|_| "write a number, e.g. 90s".to_owned())?;
+    number.checked_mul(factor).map(Duration::from_secs).ok_or_else(|| "too long".to_owned())
 }
 
 #[derive(Debug, Args)]
@@ -91,6 +147,31 @@ pub struct Start {
 pub struct Exclude {
     #[command(flatten)]
     pub ranks: Ranks,
+    /// Exclude even the last usable engine on the hosts of the management service
+    #[arg(long)]
+    pub force_last_usable: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ClearExclude {
+    #[command(flatten)]
+    pub ranks: Ranks,
+}
+
+#[derive(Debug, Args)]
+pub struct Drain {
+    #[command(flatten)]
+    pub ranks: Ranks,
+}
+
+#[derive(Debug, Args)]
+pub struct Cleanup {
+    /// The machine, by its host name
+    #[arg(value_name = "MACHINE")]
+    pub machine: String,
+    /// Show every pool, also those where it had no handle
+    #[arg(short, long)]
+    pub verbose: bool,
 }
 
 #[derive(Debug, Args)]

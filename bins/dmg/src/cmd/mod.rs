@@ -6,10 +6,14 @@ mod partial;
 mod server;
 mod storage_format;
 mod storage_scan;
+mod stream;
 mod system_erase;
+mod system_events;
 mod system_query;
 mod system_ranks;
 mod system_settings;
+mod system_wait;
+mod system_watch;
 mod version;
 
 use crate::cli::{Command, NetworkCommand, ServerCommand, StorageCommand, SystemCommand};
@@ -39,13 +43,19 @@ async fn storage(session: &Session, command: StorageCommand) -> Result<Outcome, 
 
 async fn system(session: &Session, command: SystemCommand) -> Result<Outcome, Failure> {
     match command {
-        SystemCommand::Query(options) => system_query::members(session, options).await,
+        SystemCommand::Query(options) if options.watch => system_watch::run(session, options).await,
+        SystemCommand::Query(options) => system_query::members(session, &options).await,
+        SystemCommand::Wait(options) => system_wait::run(session, options).await,
+        SystemCommand::Events(options) => system_events::run(session, options).await,
         SystemCommand::LeaderQuery(options) => system_query::leader(session, options).await,
         SystemCommand::ListPools(options) => system_query::pools(session, options).await,
         SystemCommand::Stop(options) => system_ranks::stop(session, options).await,
         SystemCommand::Start(options) => system_ranks::start(session, options).await,
-        SystemCommand::Exclude(options) => system_ranks::exclude(session, options, false).await,
-        SystemCommand::ClearExclude(options) => system_ranks::exclude(session, options, true).await,
+        SystemCommand::Exclude(options) => system_ranks::exclude(session, options).await,
+        SystemCommand::ClearExclude(options) => system_ranks::clear_exclude(session, options).await,
+        SystemCommand::Drain(options) => system_ranks::drain(session, options, false).await,
+        SystemCommand::Reintegrate(options) => system_ranks::drain(session, options, true).await,
+        SystemCommand::Cleanup(options) => system_ranks::cleanup(session, options).await,
         SystemCommand::Erase(options) => system_erase::run(session, options).await,
         SystemCommand::SetProp(pairs) => {
             system_settings::set_properties(session, &pairs.pairs).await
@@ -75,12 +85,17 @@ pub fn name(command: &Command) -> &'static str {
         Command::Version => "version",
         Command::System(command) => match command {
             SystemCommand::Query(_) => "system query",
+            SystemCommand::Wait(_) => "system wait",
+            SystemCommand::Events(_) => "system events",
             SystemCommand::LeaderQuery(_) => "leader query",
             SystemCommand::ListPools(_) => "system list-pools",
             SystemCommand::Stop(_) => "system stop",
             SystemCommand::Start(_) => "system start",
             SystemCommand::Exclude(_) => "system exclude",
             SystemCommand::ClearExclude(_) => "system clear-exclude",
+            SystemCommand::Drain(_) => "system drain",
+            SystemCommand::Reintegrate(_) => "system reintegrate",
+            SystemCommand::Cleanup(_) => "system cleanup",
             SystemCommand::Erase(_) => "system erase",
             SystemCommand::SetProp(_) => "system set-prop",
             SystemCommand::GetProp(_) => "system get-prop",

@@ -13,7 +13,7 @@ use crate::outcome::{Failure, Outcome};
 use crate::print;
 use crate::session::Session;
 
-pub async fn members(session: &Session, options: Query) -> Result<Outcome, Failure> {
+pub async fn members(session: &Session, options: &Query) -> Result<Outcome, Failure> {
     let states = match &options.with_states {
         Some(names) => names.parse::<StateMask>().map_err(Failure::text)?,
         None if options.not_ok => StateMask::NOT_OK,

@@ -1,8 +1,9 @@
-//! `system stop`, `start`, `exclude`, `clear-exclude`: operations on ranks, rank by rank (R166, W37).
+//! `system stop`, `start`, `exclude`, `clear-exclude`, `drain`, `reintegrate`, `cleanup`: operations on ranks, rank by rank
+//! (R166, W37).
 
 use daos_control::client::{ClientError, HostSet, OperationReport, Selection, StopMode};
 
-use crate::cli::{Exclude, Ranks, Start, Stop};
+use crate::cli::{Cleanup, ClearExclude, Drain, Exclude, Ranks, Start, Stop};
 use crate::json;
 use crate::outcome::{Failure, Outcome};
 use crate::print;
@@ -38,12 +39,56 @@ pub async fn start(session: &Session, options: Start) -> Result<Outcome, Failure
     Ok(outcome(&report))
 }
 
-pub async fn exclude(session: &Session, options: Exclude, clear: bool) -> Result<Outcome, Failure> {
-    let selection = selection(&options.ranks)?;
-    if selection == Selection::All {
-        return Err(Failure::text("no ranks or hosts were named: use --ranks or --rank-hosts"));
+/// Ranks that have to be named, since all of them is never meant.
+fn named(ranks: &Ranks) -> Result<Selection, Failure> {
+    match selection(ranks)? {
+        Selection::All => {
+            Err(Failure::text("no ranks or hosts were named: use --ranks or --rank-hosts"))
+        }
+        named => Ok(named),
     }
-    Ok(outcome(&session.client()?.system_exclude(&selection, clear).await?))
+}
+
+pub async fn exclude(session: &Session, options: Exclude) -> Result<Outcome, Failure> {
+    let selection = named(&options.ranks)?;
+    let client = session.client()?;
+    let report = match options.force_last_usable {
+        true => client.system_exclude_even_last(&selection).await?,
+        false => client.system_exclude(&selection, false).await?,
+    };
+    Ok(outcome(&report))
+}
+
+pub async fn clear_exclude(session: &Session, options: ClearExclude) -> Result<Outcome, Failure> {
+    let selection = named(&options.ranks)?;
+    Ok(outcome(&session.client()?.system_exclude(&selection, true).await?))
+}
+
+pub async fn drain(
+    session: &Session,
+    options: Drain,
+    reintegrate: bool,
+) -> Result<Outcome, Failure> {
+    let selection = named(&options.ranks)?;
+    let pools = session.client()?.system_drain(&selection, reintegrate).await?;
+    let failed = pools.iter().flat_map(|pool| &pool.results).any(|result| result.errored);
+    Ok(Outcome {
+        stdout: print::pool_ranks(&pools),
+        response: json::pool_ranks(&pools).into(),
+        failure: failed.then(|| Failure::text("check results for failed ranks")),
+        ..Outcome::default()
+    })
+}
+
+pub async fn cleanup(session: &Session, options: Cleanup) -> Result<Outcome, Failure> {
+    let pools = session.client()?.system_cleanup(&options.machine).await?;
+    let failed = pools.iter().any(|pool| pool.status != 0);
+    Ok(Outcome {
+        stdout: print::cleaned(&options.machine, &pools, options.verbose),
+        response: json::cleaned(&pools).into(),
+        failure: failed.then(|| Failure::text("check results for failed pools")),
+        ..Outcome::default()
+    })
 }
 
 /// The table of results; what failed and what is not there make the exit status 1.

@@ -48,6 +48,17 @@ pub fn envelope(response: &Response, error: Option<&str>, status: i32) -> String
     escape(&text.unwrap_or_else(|_| "{}".to_owned()))
 }
 
+/// The envelope in one line, for output that goes on.
+pub fn envelope_line(response: &Response, error: Option<&str>, status: i32) -> String {
+    let text = serde_json::to_string(&Envelope { response, error, status });
+    escape(&text.unwrap_or_else(|_| "{}".to_owned()))
+}
+
+/// A value in one line.
+pub fn line(value: &Value) -> String {
+    escape(&value.to_string())
+}
+
 /// Escapes what could end a script element or a line in HTML and JavaScript. These characters occur in strings only.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 1);

@@ -1,13 +1,23 @@
 //! `system query` in JSON (contract 8.3). A system may have tens of thousands of members.
 
-use daos_control::client::{Member, SystemStatus};
+use daos_control::client::{Member, SystemStatus, Waited};
 use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 
 use super::Response;
 
 /// The answer to a query.
 pub fn status(status: SystemStatus) -> Response {
     Response::Members(Box::new(Members(status)))
+}
+
+/// How a wait ended, with the members as they were then.
+pub fn waited(waited: &Waited) -> Value {
+    json!({
+        "met": waited.standing.met,
+        "standing": waited.standing.text,
+        "members": MembersJson(&waited.status.members),
+    })
 }
 
 /// The members of a system, to be written without a copy.

@@ -7,8 +7,10 @@ mod network;
 mod storage;
 mod system;
 
-pub use envelope::{Response, envelope};
-pub use members::status;
+pub use envelope::{Response, envelope, envelope_line, line};
+pub use members::{status, waited};
 pub use network::fabrics;
 pub use storage::{format_results, plans, scan};
-pub use system::{leader, log_masks, operations, pools, properties};
+pub use system::{
+    cleaned, event, events, leader, log_masks, operations, pool_ranks, pools, properties,
+};

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use daos_control::client::{HostSet, Leader, OperationReport, Pool};
+use daos_control::client::{
+    Cleaned, Event, EventPage, HostSet, Leader, OperationReport, Pool, PoolRanks,
+};
 use serde_json::{Value, json};
 
 use super::hosts;
@@ -62,4 +64,48 @@ pub fn properties(
 /// Hosts with new log masks, and errors elsewhere.
 pub fn log_masks(done: &HostSet, failures: &BTreeMap<String, HostSet>) -> Value {
     json!({"host_errors": hosts::errors(failures), "hosts": done.to_string()})
+}
+
+pub fn event(event: &Event) -> Value {
+    json!({
+        "number": event.number,
+        "time": event.time,
+        "kind": event.kind,
+        "ranks": event.ranks,
+        "host": event.host,
+        "from": event.from,
+        "to": event.to,
+        "reason": event.reason,
+        "by": event.by,
+    })
+}
+
+pub fn events(page: &EventPage) -> Value {
+    json!({
+        "events": page.events.iter().map(event).collect::<Vec<_>>(),
+        "missed": page.missed,
+        "last": page.last,
+    })
+}
+
+pub fn pool_ranks(pools: &[PoolRanks]) -> Value {
+    let pools = pools.iter().map(|pool| {
+        let results = pool.results.iter().map(
+            |result| json!({"rank": result.rank, "errored": result.errored, "msg": result.message}),
+        );
+        json!({"id": pool.pool, "results": results.collect::<Vec<_>>()})
+    });
+    json!({"responses": pools.collect::<Vec<_>>()})
+}
+
+pub fn cleaned(pools: &[Cleaned]) -> Value {
+    let results = pools.iter().map(|pool| {
+        json!({
+            "status": pool.status,
+            "msg": pool.message,
+            "pool_id": pool.pool,
+            "count": pool.count,
+        })
+    });
+    json!({"results": results.collect::<Vec<_>>()})
 }

@@ -1,5 +1,6 @@
 //! Text for people: tables, sizes, groups of equal hosts (contract 8.5). Pure: values in, text out.
 
+mod events;
 mod format;
 mod hosts;
 mod network;
@@ -9,6 +10,7 @@ mod system;
 mod table;
 mod units;
 
+pub use events::{cleaned, event, missed, pool_ranks};
 pub use format::{format_results, of_device, result_text};
 pub use hosts::{HostNames, errors, group_equal};
 pub use network::fabrics;

@@ -12,10 +12,11 @@ use daos_control::wire::CallError;
 use prost::Message;
 use prost::bytes::{Buf, BufMut, Bytes};
 use tokio::sync::oneshot;
+use tokio_stream::{Stream, StreamExt};
 use tonic::body::Body;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::metadata::MetadataMap;
-use tonic::server::{Grpc, NamedService, UnaryService};
+use tonic::server::{Grpc, NamedService, ServerStreamingService, UnaryService};
 use tonic::{Request, Response, Status};
 
 /// A call as it arrived.
@@ -37,9 +38,17 @@ impl Call {
 
 type Answer = Result<Bytes, Status>;
 
+/// What a stream brings, and whether it goes on in silence afterwards.
+#[derive(Clone)]
+struct Pages {
+    messages: Vec<Bytes>,
+    stays_open: bool,
+}
+
 #[derive(Default)]
 struct Script {
     answers: HashMap<String, VecDeque<Answer>>,
+    streams: HashMap<String, VecDeque<Pages>>,
     calls: Vec<Call>,
 }
 
@@ -91,6 +100,16 @@ impl Fake {
         self.script(path, Ok(message.encode_to_vec().into()))
     }
 
+    /// The next stream of a method; the last one is given for ever.
+    pub fn streams(self, path: &str, messages: &[impl Message], stays_open: bool) -> Self {
+        let messages = messages.iter().map(|message| message.encode_to_vec().into()).collect();
+        let mut script = self.script.lock().unwrap();
+        let streams = script.streams.entry(path.to_owned()).or_default();
+        streams.push_back(Pages { messages, stays_open });
+        drop(script);
+        self
+    }
+
     pub fn refuses(self, path: &str, error: impl Into<CallError>) -> Self {
         self.script(path, Err(error.into().to_status()))
     }
@@ -136,7 +155,8 @@ fn serve(listener: TcpListener, script: Arc<Mutex<Script>>, stopped: oneshot::Re
             .add_service(Scripted::<0>(script.clone()))
             .add_service(Scripted::<1>(script.clone()))
             .add_service(Scripted::<2>(script.clone()))
-            .add_service(Scripted::<3>(script))
+            .add_service(Scripted::<3>(script.clone()))
+            .add_service(Scripted::<4>(script))
             .serve_with_incoming_shutdown(incoming, stop)
             .await
             .unwrap();
@@ -152,7 +172,7 @@ macro_rules! named {
         $(impl NamedService for Scripted<$number> { const NAME: &'static str = $name; })*
     };
 }
-named! { 0 "ctl.CtlSvc" 1 "mgmt.MgmtSvc" 2 "daosx.v1.Storage" 3 "daosx.v1.Host" }
+named! { 0 "ctl.CtlSvc" 1 "mgmt.MgmtSvc" 2 "daosx.v1.Storage" 3 "daosx.v1.Host" 4 "daosx.v1.Members" }
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -167,8 +187,14 @@ impl<const N: usize> tower::Service<http::Request<Body>> for Scripted<N> {
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let path = request.uri().path().to_owned();
+        let streams = self.0.lock().unwrap().streams.contains_key(&path);
         let method = Method { path, script: self.0.clone() };
-        Box::pin(async move { Ok(Grpc::new(Raw).unary(method, request).await) })
+        Box::pin(async move {
+            Ok(match streams {
+                true => Grpc::new(Raw).server_streaming(method, request).await,
+                false => Grpc::new(Raw).unary(method, request).await,
+            })
+        })
     }
 }
 
@@ -191,6 +217,29 @@ impl UnaryService<Bytes> for Method {
             Some(answers) => answers[0].clone(),
         };
         Box::pin(async move { answer.map(Response::new) })
+    }
+}
+
+impl ServerStreamingService<Bytes> for Method {
+    type Response = Bytes;
+    type ResponseStream = Pin<Box<dyn Stream<Item = Answer> + Send>>;
+    type Future = Boxed<Result<Response<Self::ResponseStream>, Status>>;
+
+    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
+        let mut script = self.script.lock().unwrap();
+        let (headers, _, message) = request.into_parts();
+        script.calls.push(Call { path: self.path.clone(), headers, message });
+        let streams = script.streams.get_mut(&self.path).unwrap();
+        let Pages { messages, stays_open } = match streams.len() {
+            1 => streams[0].clone(),
+            _ => streams.pop_front().unwrap(),
+        };
+        let brought = tokio_stream::iter(messages.into_iter().map(Ok));
+        let stream: Self::ResponseStream = match stays_open {
+            true => Box::pin(brought.chain(tokio_stream::pending())),
+            false => Box::pin(brought),
+        };
+        Box::pin(async move { Ok(Response::new(stream)) })
     }
 }
 

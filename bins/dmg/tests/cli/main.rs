@@ -3,6 +3,7 @@
 mod arguments;
 mod connections;
 mod fake;
+mod members;
 mod run;
 mod storage;
 mod system;

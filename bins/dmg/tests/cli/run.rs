@@ -1,7 +1,8 @@
 //! Running the real program, and comparing what it prints with a file.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
 
 /// A run of dmg in insecure mode against `port`, without any configuration of the machine.
 pub struct Dmg {
@@ -63,9 +64,53 @@ impl Dmg {
         &mut self.command
     }
 
+    /// Starts a command that goes on. Whoever holds it reads its lines; dropped, it ends.
+    pub fn start(mut self) -> Going {
+        let mut child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap());
+        let errors = BufReader::new(child.stderr.take().unwrap());
+        Going { child, lines, errors, hide: self.hide, _home: self._home }
+    }
+
     pub fn run(mut self) -> Run {
         let output = self.command.output().unwrap();
         Run { output, words: self.words, hide: self.hide }
+    }
+}
+
+/// A command that goes on.
+pub struct Going {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+    errors: BufReader<ChildStderr>,
+    hide: Vec<(String, &'static str)>,
+    _home: tempfile::TempDir,
+}
+
+impl Going {
+    /// The next line of standard output, with its end.
+    pub fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).unwrap();
+        self.hidden(line)
+    }
+
+    /// The next line of standard error.
+    pub fn error(&mut self) -> String {
+        let mut line = String::new();
+        self.errors.read_line(&mut line).unwrap();
+        self.hidden(line)
+    }
+
+    fn hidden(&self, text: String) -> String {
+        self.hide.iter().fold(text, |text, (from, to)| text.replace(from, to))
+    }
+}
+
+impl Drop for Going {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -2,14 +2,18 @@
 //!
 //! Values and requests in the words of administrators; the wire forms are in `client::wire`.
 
+mod events;
 mod member;
 mod operations;
 mod query;
 mod settings;
+mod wait;
 
+pub use events::{Event, EventFollower, EventPage, EventRange, Followed};
 pub use member::{Member, MemberState, StateMask};
-pub use operations::{OperationReport, RankOutcome, StopMode};
+pub use operations::{Cleaned, OperationReport, PoolRanks, RankOutcome, StopMode};
 pub use query::{Leader, Pool, SystemQuery, SystemStatus};
+pub use wait::{Changes, Standing, WaitFor, Waited};
 
 use super::host_list::HostSet;
 use super::rank_set::RankSet;

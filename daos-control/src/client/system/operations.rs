@@ -56,6 +56,28 @@ pub struct RankOutcome {
     pub address: String,
 }
 
+/// What draining or reintegrating did in one pool.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PoolRanks {
+    /// The pool.
+    pub pool: String,
+    /// Rank by rank.
+    pub results: Vec<RankOutcome>,
+}
+
+/// What a clean-up did in one pool.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cleaned {
+    /// The pool.
+    pub pool: String,
+    /// Handles that were revoked.
+    pub count: u32,
+    /// Status of the data plane; 0 when it worked.
+    pub status: i32,
+    /// Why it failed.
+    pub message: String,
+}
+
 /// Erasing asks nobody twice: a management service that is not there has nothing to erase.
 const ERASE: Policy = Policy {
     reaction: |error: &CallError| {
@@ -109,6 +131,47 @@ impl Client {
     ) -> Result<OperationReport, ClientError> {
         self.ask_management("SystemExclude", Policy::COMMON, |connection| {
             wire::system::exclude(connection, self.system(), selection.clone(), clear)
+        })
+        .await
+    }
+
+    /// Excludes ranks even when no usable engine is left on the hosts of the management service (fault 1415). A request of
+    /// our own: stock servers have no such guard and do not know it.
+    ///
+    /// # Errors
+    /// As [`Client::system_stop`].
+    pub async fn system_exclude_even_last(
+        &self,
+        selection: &Selection,
+    ) -> Result<OperationReport, ClientError> {
+        self.ask_management("Exclude", Policy::COMMON, |connection| {
+            wire::members::exclude_even_last(connection, self.system(), selection.clone())
+        })
+        .await
+    }
+
+    /// Moves the data of ranks to others in every pool, or with `reintegrate` back to them.
+    ///
+    /// # Errors
+    /// Fault 1365 where there is no pool; otherwise as [`Client::system_stop`].
+    pub async fn system_drain(
+        &self,
+        selection: &Selection,
+        reintegrate: bool,
+    ) -> Result<Vec<PoolRanks>, ClientError> {
+        self.ask_management("SystemDrain", Policy::COMMON, |connection| {
+            wire::system::drain(connection, self.system(), selection.clone(), reintegrate)
+        })
+        .await
+    }
+
+    /// Revokes the handles that a machine has in the pools of the system.
+    ///
+    /// # Errors
+    /// As [`Client::system_stop`]. Pools where it failed are in the answer.
+    pub async fn system_cleanup(&self, machine: &str) -> Result<Vec<Cleaned>, ClientError> {
+        self.ask_management("SystemCleanup", Policy::COMMON, |connection| {
+            wire::system::cleanup(connection, self.system(), machine.to_owned())
         })
         .await
     }

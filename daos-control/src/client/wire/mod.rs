@@ -2,6 +2,7 @@
 //!
 //! The only part of the client that names generated types. Must not decide anything.
 
+pub(super) mod members;
 pub(super) mod network;
 #[cfg(feature = "server")]
 pub(super) mod peer;

@@ -11,8 +11,8 @@ use super::{malformed, stub};
 use crate::client::connect::Connection;
 use crate::client::management::Versioned;
 use crate::client::system::{
-    Leader, Member, MemberState, OperationReport, Pool, RankOutcome, Selection, StopMode,
-    SystemQuery, SystemStatus,
+    Cleaned, Leader, Member, MemberState, OperationReport, Pool, PoolRanks, RankOutcome, Selection,
+    StopMode, SystemQuery, SystemStatus,
 };
 use crate::client::{HostAddr, RankSet};
 use crate::wire::CallError;
@@ -143,6 +143,37 @@ pub(in crate::client) async fn exclude(
     let answer =
         send!(connection, system_exclude, mgmt::SystemExcludeReq { sys, ranks, hosts, clear });
     report(&host, answer.results, "", String::new())
+}
+
+pub(in crate::client) async fn drain(
+    connection: Connection,
+    sys: String,
+    selection: Selection,
+    reint: bool,
+) -> Answer<Vec<PoolRanks>> {
+    let (ranks, hosts) = selection.texts();
+    let message = mgmt::SystemDrainReq { sys, ranks, hosts, reint };
+    let answer = send!(connection, system_drain, message);
+    let pools = answer.responses.into_iter().map(|pool| PoolRanks {
+        pool: pool.id,
+        results: pool.results.into_iter().map(outcome).collect(),
+    });
+    Ok((0, pools.collect()))
+}
+
+pub(in crate::client) async fn cleanup(
+    connection: Connection,
+    sys: String,
+    machine: String,
+) -> Answer<Vec<Cleaned>> {
+    let answer = send!(connection, system_cleanup, mgmt::SystemCleanupReq { sys, machine });
+    let pools = answer.results.into_iter().map(|result| Cleaned {
+        pool: result.pool_id,
+        count: result.count,
+        status: result.status,
+        message: result.msg,
+    });
+    Ok((0, pools.collect()))
 }
 
 pub(in crate::client) async fn erase(

@@ -26,7 +26,7 @@ pub fn follow_response(page: &EventPage) -> v1::FollowResp {
 fn event(event: &Event) -> v1::Event {
     v1::Event {
         number: event.number,
-        time: event.at.0,
+        time: event.at.to_string(),
         kind: event.kind.text().to_owned(),
         ranks: event.ranks_text().to_owned(),
         host: event.host.map(|host| host.to_string()).unwrap_or_default(),
