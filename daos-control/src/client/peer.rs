@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::retry::{Policy, Reaction};
 use super::{Client, ClientError, wire};
+use crate::drpc::RasEvent;
 use crate::join::{JoinAnswer, JoinAsk};
 use crate::wire::CallError;
 
@@ -14,6 +15,11 @@ const JOIN: Policy = Policy {
     },
     limit: Duration::from_secs(3600),
 };
+
+/// An event is sent to whoever leads, also to one that is still to be elected, in the time of stock clients (contract 6.7).
+const EVENT: Policy = Policy { reaction: JOIN.reaction, ..Policy::COMMON };
+/// One try to send an event.
+const ONE_EVENT: Duration = Duration::from_secs(10);
 
 impl Client {
     /// Asks for a rank; `one_try` bounds each attempt, the client's timeout all of them.
@@ -26,6 +32,26 @@ impl Client {
             async move {
                 tokio::time::timeout(one_try, call).await.unwrap_or_else(|_| {
                     Err(CallError::DeadlineExceeded("the join was not answered in time".to_owned()))
+                })
+            }
+        })
+        .await
+    }
+}
+
+impl Client {
+    /// Forwards an event of this host to the leader of the management service.
+    ///
+    /// # Errors
+    /// The refusal of the management service, or that nobody could be asked in time.
+    pub async fn cluster_event(&self, sequence: u64, event: &RasEvent) -> Result<(), ClientError> {
+        self.ask_management("ClusterEvent", EVENT, |connection| {
+            let call = wire::peer::cluster_event(connection, sequence, event.clone());
+            async move {
+                tokio::time::timeout(ONE_EVENT, call).await.unwrap_or_else(|_| {
+                    Err(CallError::DeadlineExceeded(
+                        "the event was not answered in time".to_owned(),
+                    ))
                 })
             }
         })

@@ -42,17 +42,18 @@ mod listener;
 mod messages;
 mod method;
 mod ras;
+mod ras_here;
 
 pub use bind::{BindError, MAX_SOCKET_PATH_BYTES, check_path_length, remove_stale};
 pub use call::{Call, EnvelopeError, Response, Status, UNREADABLE_SEQUENCE};
 pub use client::{CallError, Client};
 pub use listener::{Handler, Listener, ListenerHandle, ListenerLimits, Peer, Reply};
-#[cfg(feature = "server")]
-pub(crate) use messages::ras_from_proto;
 pub use messages::{
     BioError, BodyError, GroupMember, GroupUpdate, LogMasks, NotifyReady, SetRank,
     decode_cluster_event, decode_status, encode_cluster_event, encode_cluster_event_answer,
     encode_status,
 };
+#[cfg(feature = "server")]
+pub(crate) use messages::{ras_from_proto, ras_to_proto};
 pub use method::{Method, Module};
 pub use ras::{RasDetail, RasEvent, RasId, RasSeverity, RasType};

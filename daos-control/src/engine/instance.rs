@@ -243,9 +243,20 @@ impl EngineTask {
             "engine event"
         );
         let before = self.machine.state().name();
-        let actions = self.machine.on(event);
-        for action in actions {
-            self.act(action).await;
+        let mut plan = None;
+        for action in self.machine.on(event) {
+            match action {
+                Action::PlanRestart(rank) => {
+                    let planned = self.plan_restart(rank);
+                    self.machine.restart_planned(&planned);
+                    plan = Some(planned);
+                }
+                Action::ReportDeath { rank, incarnation, how } => {
+                    let how = plan.iter().fold(how, |how, plan| format!("{how}; {plan}"));
+                    self.act(Action::ReportDeath { rank, incarnation, how }).await;
+                }
+                other => self.act(other).await,
+            }
         }
         let state = self.machine.state();
         if state.name() != before {
@@ -300,7 +311,7 @@ impl EngineTask {
                     Event::AbsenceReported
                 });
             }
-            Action::PlanRestart(rank) => self.plan_restart(rank),
+            Action::PlanRestart(rank) => drop(self.plan_restart(rank)),
         }
     }
 
@@ -357,20 +368,25 @@ impl EngineTask {
         });
     }
 
-    fn plan_restart(&mut self, rank: Rank) {
+    /// Starts the wait for the restart, if there is one, and says what comes of the engine.
+    fn plan_restart(&mut self, rank: Rank) -> String {
         let index = self.parts.index;
-        match self.parts.restart.next(tokio::time::Instant::now()) {
+        let plan = match self.parts.restart.next(tokio::time::Instant::now()) {
             Some(wait) => {
-                info!(
-                    "engine {index} (rank {rank}) ended itself; it starts again in {} s",
-                    wait.as_secs()
-                );
                 self.restarts.spawn(tokio::time::sleep(wait));
+                match wait.as_secs() {
+                    0 => "it found itself excluded and starts again".to_owned(),
+                    wait => format!("it found itself excluded and starts again in {wait} s"),
+                }
             }
-            None => info!(
-                "engine {index} (rank {rank}) ended itself; a restart is already planned or switched off"
-            ),
-        }
+            None if self.parts.restart.is_enabled() => {
+                "it found itself excluded; its restart is planned already".to_owned()
+            }
+            None => "it found itself excluded and stays down: automatic restarts are switched off"
+                .to_owned(),
+        };
+        info!("engine {index} (rank {rank}): {plan}");
+        plan
     }
 }
 

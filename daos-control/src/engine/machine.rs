@@ -131,7 +131,7 @@ pub enum Action {
         /// Why.
         how: String,
     },
-    /// Ask the restart policy; answer `RestartDue` when it allows.
+    /// Ask the restart policy; answer `RestartDue` when it allows. Comes before the report of the death.
     PlanRestart(Rank),
 }
 
@@ -179,6 +179,13 @@ impl Machine {
                 vec![]
             }
             other => self.starting(other),
+        }
+    }
+
+    /// What comes of an engine that ended itself, for whoever looks at it; answers `PlanRestart`.
+    pub fn restart_planned(&mut self, plan: &str) {
+        if let EngineState::Failed { fault, .. } = &mut self.state {
+            fault.description = format!("{}; {plan}", fault.description);
         }
     }
 
@@ -379,11 +386,12 @@ impl Machine {
                 let fault = faults::ended(self.index, rank, &status);
                 self.state = EngineState::Failed { fault, status: Some(status) };
                 let how = status.to_string();
-                let mut actions = vec![Action::ReportDeath { rank, incarnation, how }];
+                let death = Action::ReportDeath { rank, incarnation, how };
                 if std::mem::take(&mut self.self_terminated) {
-                    actions.push(Action::PlanRestart(rank));
+                    vec![Action::PlanRestart(rank), death]
+                } else {
+                    vec![death]
                 }
-                actions
             }
             _ => vec![],
         }

@@ -26,7 +26,8 @@ pub async fn push_while_leading(
         if let ManagementState::Running(membership) = state {
             push_group_map(
                 membership.group_map(),
-                engines.clone(),
+                membership.watch_role(),
+                engines.watch(),
                 Arc::clone(&supervisor),
                 end.clone(),
             )

@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use daos_membership::{ControlAddress, Incarnation, Rank, System};
-use tracing::{info, warn};
+use tracing::info;
 
 use super::launch::LaunchFacts;
+use super::news::News;
 use crate::config::ServerConfig;
+use crate::drpc::{RasDetail, RasEvent, RasId, RasSeverity, RasType};
 use crate::engine::{EngineDeeds, Looked, Settled};
 use crate::fault::{Fault, code};
 use crate::format::{BroughtUp, EngineTarget, FormatService};
@@ -30,6 +32,7 @@ pub struct Deeds {
     pub host: Host,
     pub keeper: Arc<ManagementKeeper>,
     pub management: Management,
+    pub news: News,
 }
 
 #[async_trait]
@@ -94,30 +97,43 @@ impl EngineDeeds for Deeds {
         // Engines look at their storage side by side: the one with the system database may be later.
         let mut state = self.management.watch();
         let opened = state.wait_for(|state| !matches!(state, ManagementState::Uninitialized)).await;
-        let Ok(ManagementState::Running(membership)) = opened.map(|state| state.clone()) else {
-            return;
-        };
+        let Ok(state) = opened.map(|state| state.clone()) else { return };
         let Ok(superblock) = self.superblock(index) else { return };
         let Some(rank) = superblock.joined_rank().and_then(Rank::new) else { return };
-        // A copied superblock must not speak for another engine's member.
+        // A copied superblock must not speak for another engine's member. Elsewhere the incarnation tells.
         let is_own = |system: &System| {
             system.member(rank).is_some_and(|member| member.uuid == superblock.uuid)
         };
-        if !membership.view().read(is_own) {
+        if let ManagementState::Running(membership) = state
+            && !membership.view().read(is_own)
+        {
             return;
         }
-        if let Err(refused) = membership.engine_died(rank, None, how).await {
-            warn!("engine {index} (rank {rank}) is absent, which was not recorded: {refused}");
-        }
+        self.news.raise(died(index, rank, Incarnation(superblock.incarnation), how.clone(), how));
     }
 
     async fn report_death(&self, index: u32, rank: Rank, incarnation: Incarnation, how: String) {
-        // Another host's management service hears of it from this host's forwarded events.
-        let ManagementState::Running(membership) = self.management.state() else { return };
-        let told = membership.engine_died(rank, Some(incarnation), how).await;
-        if let Err(refused) = told {
-            warn!("the death of engine {index} (rank {rank}) was not recorded: {refused}");
-        }
+        self.news.raise(died(index, rank, incarnation, format!("engine {index} {how}"), how));
+    }
+}
+
+/// The event of an engine that ended or does not come up (contract 4.4).
+fn died(
+    index: u32,
+    rank: Rank,
+    incarnation: Incarnation,
+    message: String,
+    how: String,
+) -> RasEvent {
+    RasEvent {
+        id: RasId::ENGINE_DIED,
+        kind: RasType::StateChange,
+        severity: RasSeverity::Error,
+        message,
+        rank: Some(rank.get()),
+        incarnation: incarnation.0,
+        detail: RasDetail::Engine { instance: index, errored: true, error: how },
+        ..RasEvent::raised_here()
     }
 }
 

@@ -1,23 +1,18 @@
-//! News on its way between rooms: from engine processes to engine tasks, from formats to engine tasks, from engines to the
-//! management service. One small task each, ended by `drain`.
+//! News on its way between rooms: from engine processes and formats to engine tasks, from engines to `news`. One small task
+//! each, ended by `drain`.
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 
+use super::news::News;
 use crate::drpc::RasId;
 use crate::engine::{Engines, Event};
 use crate::format::StorageReady;
-use crate::management::{Management, ManagementState};
-use crate::supervisor::{EngineEventKind, EventStream, RasEvent};
-use crate::system_ops::hear;
+use crate::supervisor::{EngineEventKind, EventStream};
 
 /// Hands process events to the engines' tasks until the supervisor ends.
-pub async fn deliver_engine_events(
-    mut events: EventStream,
-    engines: Engines,
-    management: Management,
-) {
+pub async fn deliver_engine_events(mut events: EventStream, engines: Engines, news: News) {
     while let Some(event) = events.next().await {
         let index = event.index;
         match event.kind {
@@ -29,21 +24,13 @@ pub async fn deliver_engine_events(
             EngineEventKind::Exited { pid, status, .. } => {
                 engines.tell(index, Event::Exited { pid, status }).await;
             }
-            EngineEventKind::Ras(ras) => reported(index, &ras, &engines, &management).await,
+            EngineEventKind::Ras(ras) => {
+                if ras.id == RasId::ENGINE_SELF_TERMINATED {
+                    engines.tell(index, Event::SelfTerminated).await;
+                }
+                news.raise(ras);
+            }
         }
-    }
-}
-
-/// What an engine reports is logged once, here, and acted on where a rule says so (contract 6.7, R172).
-async fn reported(index: u32, ras: &RasEvent, engines: &Engines, management: &Management) {
-    warn!("engine {index} reports {ras}");
-    if ras.id == RasId::ENGINE_SELF_TERMINATED {
-        engines.tell(index, Event::SelfTerminated).await;
-    }
-    if let ManagementState::Running(membership) = management.state()
-        && let Err(refused) = hear(&membership, ras).await
-    {
-        warn!("event {} of engine {index} was not recorded: {refused}", ras.id.name());
     }
 }
 

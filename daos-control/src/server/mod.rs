@@ -1,7 +1,7 @@
 //! Assembly of a storage node: what is made first, what ends last.
 //!
 //! `place` reads off the configuration who this host is, `parts` chooses the bodies behind the traits, `start` puts
-//! everything together in named steps, `deeds` is what engine tasks ask of the rest, `events` carries news between rooms,
+//! everything together in named steps, `deeds` is what engine tasks ask of the rest, `events` carries news between rooms, `news` to the system,
 //! `background` runs beside requests, `upcalls` answers engines, `claims` keeps two servers apart, `drain` ends it all in
 //! order. Called by `daos_server` and by whoever embeds a node.
 
@@ -11,6 +11,7 @@ mod deeds;
 mod drain;
 mod events;
 mod launch;
+mod news;
 mod options;
 mod parts;
 mod place;

@@ -15,6 +15,7 @@ use super::claims::Claims;
 use super::deeds::Deeds;
 use super::events::{deliver_engine_events, deliver_formats};
 use super::launch::LaunchFacts;
+use super::news::{News, forward_news};
 use super::options::StartOptions;
 use super::parts::Parts;
 use super::place::{
@@ -93,6 +94,7 @@ impl Server {
             watcher: Arc::new(NobodyWatches),
         });
         let launch = LaunchFacts::gather(&config, &options)?;
+        let (news, raised) = News::new();
         let deeds = Arc::new(Deeds {
             config: Arc::clone(&config),
             format: format.clone(),
@@ -102,6 +104,7 @@ impl Server {
             host,
             keeper: Arc::clone(&keeper),
             management: management.clone(),
+            news: news.clone(),
         });
         let (engines, engine_tasks) = engines_of(&config, gates, &(deeds as _), &supervisor);
         storage.watch(engines.watch());
@@ -109,8 +112,9 @@ impl Server {
         let end = CancellationToken::new();
         let mut tasks = JoinSet::new();
         if let Some(events) = supervisor.events() {
-            tasks.spawn(deliver_engine_events(events, engines.clone(), management.clone()));
+            tasks.spawn(deliver_engine_events(events, engines.clone(), news));
         }
+        tasks.spawn(forward_news(raised, management.clone(), client, end.clone()));
         tasks.spawn(deliver_formats(formatted, engines.clone(), end.clone()));
         tasks.spawn(push_while_leading(
             management.clone(),

@@ -32,6 +32,12 @@ impl RestartPolicy {
         Self { min_delay: None, last: None }
     }
 
+    /// Whether there are automatic restarts at all.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.min_delay.is_some()
+    }
+
     /// How long to wait before the restart, counted from `now`; zero for at once, `None` for not at all.
     ///
     /// The restart granted here counts as done at that time: ask once for each self-termination. While one is still
@@ -101,6 +107,7 @@ mod tests {
     fn zero_means_the_default_and_disabled_means_never() {
         assert_eq!(RestartPolicy::spaced_by(s(0)), RestartPolicy::default());
         assert_eq!(RestartPolicy::disabled().next(Instant::now()), None);
+        assert!(!RestartPolicy::disabled().is_enabled() && RestartPolicy::default().is_enabled());
     }
 
     proptest! {
