@@ -224,6 +224,25 @@ async fn an_engine_that_missed_a_map_gets_the_newest() {
     again.holds(7, 3).await;
 }
 
+/// The leader knows of a join before the engine is told its rank, and of its exclusion before it has any map.
+#[tokio::test]
+async fn a_map_that_comes_before_the_rank_is_kept_and_one_that_leaves_is_told() {
+    let mut first = Member::start(0).await;
+    let mut host = Host::new();
+    let _second = host.start("");
+    let ready = host.ready().await;
+    let peer = GroupMember { rank: 1, uri: ready.uri.clone(), incarnation: ready.incarnation };
+    first.tell(2, vec![first.in_group(), peer]).await;
+    first.holds(2, 2).await;
+    // Nobody passes it on any more when the rank comes.
+    first.tell(3, vec![first.in_group()]).await;
+    first.holds(3, 1).await;
+    let body = SetRank { rank: 1, map_version: 2 }.encode();
+    assert_eq!(status(&ready.listener, Method::SetRank, body).await, 0);
+    let Said::Event(event) = host.said().await else { panic!("no event") };
+    assert_eq!((event.id, event.rank), (RasId::ENGINE_SELF_TERMINATED, Some(1)));
+}
+
 /// A map of this size goes over dRPC in several records and over TCP in one message.
 #[tokio::test]
 async fn a_map_of_fifty_thousand_ranks_goes_through() {

@@ -78,6 +78,8 @@ async fn r155_r164_the_only_replica_leads_and_the_system_can_be_asked() -> Resul
 #[tokio::test]
 async fn an_excluded_rank_stays_out_until_it_is_cleared_and_started_again() -> Result<()> {
     let mut host = plain_host(2)?;
+    // An engine that finds itself excluded ends; here it comes back only when it is told to.
+    host.write_config(&format!("{}disable_engine_auto_restart: true\n", host.default_config()))?;
     formatted(&mut host, 2).await?;
     let before = members(&host).await?;
     dmg(&host, "system exclude --ranks 1").await?;

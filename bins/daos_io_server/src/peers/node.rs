@@ -110,6 +110,7 @@ enum Done {
     },
     Fetched(Option<(Greeting, Answer)>),
     PushedBack,
+    Farewell,
 }
 
 /// See the module.
@@ -124,6 +125,8 @@ pub struct Node {
     swim: Option<Swim>,
     joined: u32,
     map: Arc<PeerMap>,
+    /// The newest map that came before the rank.
+    early: Option<Arc<PeerMap>>,
     excluded: bool,
     work: JoinSet<Done>,
     fetching: bool,
@@ -157,6 +160,7 @@ impl Node {
             swim: None,
             joined: 0,
             map: Arc::default(),
+            early: None,
             excluded: false,
             work: JoinSet::new(),
             fetching: false,
@@ -214,13 +218,48 @@ impl Node {
                 let seed = incarnation ^ u64::from(rank).rotate_left(40);
                 self.swim = Some(Swim::new(*times, system, rank, *incarnation, seed));
                 self.joined = map_version;
+                if let Some(early) = self.early.take() {
+                    self.learn(early);
+                }
             }
             Told::Map(map) => {
+                let before = Arc::clone(&self.map);
                 if let Some(own) = self.adopt(map) {
                     self.pass(own, own);
+                    self.bid_farewell(&before);
                 }
             }
         }
+    }
+
+    /// Takes a map that a peer sent; this engine's rank if it was newer.
+    fn learn(&mut self, map: Arc<PeerMap>) -> Option<u32> {
+        let (version, size) = (map.version(), map.members().len());
+        let own = self.adopt(map)?;
+        self.tell(News::Map { version, size });
+        Some(own)
+    }
+
+    /// Tells those who are not in the group any more: the tree does not reach them, and one that never got a map knows nobody
+    /// whom it could ask.
+    fn bid_farewell(&mut self, before: &PeerMap) {
+        let Some(swim) = &mut self.swim else { return };
+        let gone = before.members().iter().filter(|member| self.map.member(member.rank).is_none());
+        let gone: Vec<_> = gone.filter_map(|member| member.address).take(MOST_ADOPTED).collect();
+        if gone.is_empty() {
+            return;
+        }
+        let question = Question::Push { root: NO_TREE, map: Arc::clone(&self.map) };
+        let (message, limit) =
+            (encode_question(&swim.greeting(None), &question), self.settings.times.ping);
+        self.work.spawn(async move {
+            for address in gone {
+                if let Err(error) = send(address, &message, limit).await {
+                    tracing::debug!(%error, %address, "an engine that left the group was not told");
+                }
+            }
+            Done::Farewell
+        });
     }
 
     /// Takes a map if it is newer; this engine's rank if it was and this engine belongs to the group.
@@ -300,10 +339,18 @@ impl Node {
 
     fn answer(&mut self, asked: Asked) {
         let Asked { greeting, question, reply } = asked;
-        let Some(swim) = &mut self.swim else { return };
         if greeting.system != self.settings.system || self.excluded {
             return;
         }
+        let Some(swim) = &mut self.swim else {
+            // Peers may know of this engine before it does.
+            if let Question::Push { map, .. } = question
+                && self.early.as_ref().is_none_or(|early| map.version() > early.version())
+            {
+                self.early = Some(map);
+            }
+            return;
+        };
         let (from, own, ping) = (greeting.rank, swim.rank(), self.settings.times.ping);
         let orders = swim.heard(&greeting);
         let answer = match question {
@@ -325,9 +372,7 @@ impl Node {
                 Answer::Relayed { reached: None }
             }
             Question::Push { root, map } => {
-                let (version, size) = (map.version(), map.members().len());
-                if let Some(own) = self.adopt(map) {
-                    self.tell(News::Map { version, size });
+                if let Some(own) = self.learn(map) {
                     self.pass(own, root);
                 }
                 Answer::Here
@@ -378,13 +423,11 @@ impl Node {
                 self.carry_out(orders.unwrap_or_default());
             }
             Done::PushedBack => self.pushing = false,
+            Done::Farewell => {}
             Done::Fetched(answer) => {
                 self.fetching = false;
                 if let Some((_, Answer::Map(map))) = answer {
-                    let (version, size) = (map.version(), map.members().len());
-                    if self.adopt(map).is_some() {
-                        self.tell(News::Map { version, size });
-                    }
+                    self.learn(map);
                 }
             }
         }
