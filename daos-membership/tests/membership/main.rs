@@ -1,8 +1,10 @@
 //! Tests of the crate from outside: rules, stores, replicas, the running service, and what survives a kill.
 
+mod deaths;
 mod decide_join;
 mod decide_other;
 mod errors;
+mod events;
 mod kill;
 mod local;
 mod offline;
