@@ -15,7 +15,7 @@ use daos_control::Fault;
 use cli::Cli;
 
 fn main() -> ExitCode {
-    sys::share_memory_between_threads();
+    sys::keep_memory_small();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(told) => {

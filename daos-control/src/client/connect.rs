@@ -23,6 +23,9 @@ const KEPT_SILENCE: Duration = Duration::from_secs(1);
 /// near 20,000 members.
 pub(crate) const MAX_ANSWER: usize = 64 << 20;
 
+/// What a peer may send before it has to wait for this side: large answers come in few rounds.
+const WINDOW: u32 = 4 << 20;
+
 /// Makes connections in the name of one component; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Connector {
@@ -61,7 +64,9 @@ impl Connector {
     fn endpoint(&self, host: &HostAddr) -> Result<Endpoint, CallError> {
         let address = address(host);
         let endpoint = Endpoint::from_shared(format!("http://{address}"))
-            .map_err(|error| unusable(host, &error))?;
+            .map_err(|error| unusable(host, &error))?
+            .initial_stream_window_size(WINDOW)
+            .initial_connection_window_size(WINDOW);
         if self.security.is_insecure() {
             return Ok(endpoint);
         }

@@ -159,6 +159,25 @@ impl GroupUpdate {
             .encode_to_vec()
     }
 
+    /// Body for the wire, made of a rank, an address and an incarnation at a time: a list of a large system's members is
+    /// not made for it.
+    #[must_use]
+    pub fn encode_each<'a>(
+        map_version: u32,
+        members: impl Iterator<Item = (u32, &'a str, u64)>,
+    ) -> Vec<u8> {
+        let mut update = mgmt::GroupUpdateReq { map_version, engines: Vec::new() }.encode_to_vec();
+        let mut engine = mgmt::group_update_req::Engine::default();
+        for (rank, uri, incarnation) in members {
+            (engine.rank, engine.incarnation) = (rank, incarnation);
+            engine.uri.clear();
+            engine.uri.push_str(uri);
+            // Field 2 of the message, once for each member.
+            prost::encoding::message::encode(2, &engine, &mut update);
+        }
+        update
+    }
+
     /// Reads a body.
     pub fn decode(body: &[u8]) -> Result<Self, BodyError> {
         let wire = mgmt::GroupUpdateReq::decode(body)?;
@@ -346,7 +365,9 @@ mod tests {
     fn group_update_survives_the_way_there() {
         let member = GroupMember { rank: 3, uri: "u".into(), incarnation: 5 };
         let update = GroupUpdate { map_version: 2, members: vec![member] };
-        assert_eq!(GroupUpdate::decode(&update.clone().encode()), Ok(update));
+        let each = GroupUpdate::encode_each(2, [(3, "u", 5)].into_iter());
+        assert_eq!(each, update.clone().encode());
+        assert_eq!(GroupUpdate::decode(&each), Ok(update));
     }
 
     #[test]

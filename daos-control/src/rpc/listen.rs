@@ -5,9 +5,13 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::fault::{Fault, code};
+
+/// Connections that may wait to be taken. All hosts of a system that was powered on connect in the same moment, and each
+/// that finds no place tries again only after a second.
+const WAITING: u32 = 4096;
 
 /// Binds the control port; port 0 takes any free one. TCP over IPv4 only, as stock peers do.
 ///
@@ -16,7 +20,14 @@ use crate::fault::{Fault, code};
 /// else.
 pub async fn bind(address: Ipv4Addr, port: u16) -> Result<TcpListener, Fault> {
     let wanted = SocketAddrV4::new(address, port);
-    TcpListener::bind(wanted).await.map_err(|error| refused(wanted, &error))
+    listen(wanted).map_err(|error| refused(wanted, &error))
+}
+
+fn listen(wanted: SocketAddrV4) -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(wanted.into())?;
+    socket.listen(WAITING)
 }
 
 fn refused(wanted: SocketAddrV4, error: &io::Error) -> Fault {

@@ -17,7 +17,7 @@ use super::error::SupervisorError;
 use super::event::ExitStatus;
 use super::fleet::Command;
 use super::phase::{Outcome, Phase, Step};
-use crate::drpc::{CallError, Client, GroupMember, GroupUpdate, Method, SetRank, decode_status};
+use crate::drpc::{CallError, Client, GroupUpdate, Method, SetRank, decode_status};
 
 /// The way calls take to one engine.
 #[async_trait]
@@ -145,7 +145,7 @@ impl Running {
             }
             _ => {}
         }
-        let body = group_update(map).encode();
+        let body = group_update(map);
         self.tell(Step::UpdateGroup, Method::GroupUpdate, body, limit).await?;
         self.progress().group_version = Some(version);
         Ok(())
@@ -231,11 +231,8 @@ impl Running {
     }
 }
 
-fn group_update(map: &GroupMap) -> GroupUpdate {
-    let members = map.engines().map(|engine| GroupMember {
-        rank: engine.rank.get(),
-        uri: engine.uri.to_string(),
-        incarnation: engine.incarnation.0,
-    });
-    GroupUpdate { map_version: map.version(), members: members.collect() }
+fn group_update(map: &GroupMap) -> Vec<u8> {
+    let members =
+        map.engines().map(|engine| (engine.rank.get(), &*engine.uri, engine.incarnation.0));
+    GroupUpdate::encode_each(map.version(), members)
 }

@@ -14,6 +14,9 @@ use crate::joining::{self, SYSTEM};
 use crate::process;
 use crate::query;
 
+/// The engines that join do not exist, so those that do must not look for them.
+const NO_DETECTOR: &str = "SWIM_PROTOCOL_PERIOD_LEN=3600000, SWIM_SUSPECT_TIMEOUT=3600000";
+
 /// The servers of one system.
 #[derive(Debug)]
 pub struct Cluster {
@@ -50,7 +53,7 @@ impl Cluster {
             "data_plane: emulated\ntransport_config: {{allow_insecure: true}}\nprovider: ofi+tcp\n\
              socket_dir: {}\nstate_dir: {}\ncontrol_metadata: {{path: {}}}\nengines:\n\
              - targets: 1\n  fabric_iface: lo\n  fabric_iface_port: {fabric_port}\n  \
-             log_file: {}\n  log_mask: INFO\n  storage:\n  \
+             log_file: {}\n  log_mask: INFO\n  env_vars: [{NO_DETECTOR}]\n  storage:\n  \
              - {{class: ram, scm_mount: {}, scm_size: 1}}\n  \
              - {{class: file, bdev_list: [{}], bdev_size: 1, bdev_roles: [wal, meta, data]}}\n",
             host.file("sockets").display(),
