@@ -38,7 +38,8 @@ pub struct FaultDomainLevel {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct FaultDomain {
-    levels: Vec<FaultDomainLevel>,
+    /// Of its exact size: every member has one.
+    levels: Box<[FaultDomainLevel]>,
 }
 
 impl FaultDomain {
@@ -76,7 +77,7 @@ impl FromStr for FaultDomain {
         let levels = inner
             .split('/')
             .map(|level| parse_level(text, level))
-            .collect::<Result<Vec<_>, _>>()?;
+            .collect::<Result<Box<[_]>, _>>()?;
         let labelled = levels.iter().filter(|level| !level.label.is_empty()).count();
         if labelled != 0 && labelled != levels.len() {
             return Err(invalid(text, "either every level has a label or none"));

@@ -387,19 +387,14 @@ impl Index {
         if !member.fabric_uri.is_empty() {
             self.by_uri.insert(member.fabric_uri.clone(), member.rank);
         }
-        self.by_address.entry(member.address).or_default().insert(member.rank);
+        self.by_address.insert((member.address, member.rank));
         *self.by_state.entry(member.state).or_default() += 1;
     }
 
     fn forget(&mut self, member: &Member) {
         self.by_uuid.remove(&member.uuid);
         self.by_uri.remove(&member.fabric_uri);
-        if let Some(ranks) = self.by_address.get_mut(&member.address) {
-            ranks.remove(&member.rank);
-            if ranks.is_empty() {
-                self.by_address.remove(&member.address);
-            }
-        }
+        self.by_address.remove(&(member.address, member.rank));
         let left = self.count_after_leaving(member.state);
         if left == 0 {
             self.by_state.remove(&member.state);

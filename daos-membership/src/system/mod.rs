@@ -80,7 +80,7 @@ pub struct System {
 struct Index {
     by_uuid: BTreeMap<Uuid, Rank>,
     by_uri: BTreeMap<String, Rank>,
-    by_address: BTreeMap<ControlAddress, BTreeSet<Rank>>,
+    by_address: BTreeSet<(ControlAddress, Rank)>,
     by_state: BTreeMap<MemberState, usize>,
 }
 
@@ -154,8 +154,8 @@ impl System {
 
     /// The members whose host's control server listens here, in order of their ranks.
     pub fn members_at(&self, address: ControlAddress) -> impl Iterator<Item = &Arc<Member>> {
-        let ranks = self.index.by_address.get(&address).into_iter().flatten();
-        ranks.filter_map(|rank| self.member(*rank))
+        let there = (address, Rank::BOOTSTRAP)..=(address, Rank::MAX);
+        self.index.by_address.range(there).filter_map(|(_, rank)| self.member(*rank))
     }
 
     /// Any member but this one.

@@ -53,6 +53,21 @@ fn members_are_shown() {
     assert_eq!(call.header("x-daos-version"), "2.8.0");
 }
 
+/// More members than fit into the 4 MiB that gRPC takes by itself: they arrive all the same, and in the order of their ranks.
+#[test]
+fn fifty_thousand_members_are_shown() {
+    const MEMBERS: u32 = 50_000;
+    let mut many = members();
+    many.members = (0..MEMBERS).rev().map(|rank| member(rank, "joined")).collect();
+    let server = Fake::on("127.0.0.2").answers(QUERY, many);
+    let shown = Dmg::new(server.port(), "system query --json").run().json();
+    let shown = shown["response"]["members"].as_array().expect("members");
+    let ranks = shown.iter().filter_map(|member| member["rank"].as_u64());
+    assert!(ranks.eq(0..u64::from(MEMBERS)), "{} members", shown.len());
+    let table = Dmg::new(server.port(), "system query").run();
+    assert!(table.stdout().contains("0-49999 "), "{}", table.stdout());
+}
+
 #[test]
 fn a_query_can_be_narrowed() {
     let server = Fake::on("127.0.0.2").answers(QUERY, members());
