@@ -37,11 +37,18 @@ fn excluded(ignore: bool) -> AdminExcludedRanks {
 
 impl MgmtService {
     async fn joined(&self, call: Call<mgmt::JoinReq>) -> Result<mgmt::JoinResp, CallError> {
-        let membership = self.management.leader().await?;
+        let membership = self.management.replica()?;
         let message = from_proto::join(call.message)?;
         let first = self.management.replicas().addresses.first().copied();
         let admit = AdmitJoin::new(first, &self.operations);
-        let reply = admit.join(&membership, message, call.from).await?;
+        let reply = match admit.join(&membership, message, call.from).await {
+            // What is committed needs no other proof of leadership; a refusal may stand on what is out of date.
+            Err(refused) => {
+                self.management.leader().await?;
+                return Err(refused);
+            }
+            joined => joined?,
+        };
         let state = match reply.state {
             JoinState::In => mgmt::join_resp::State::In,
             JoinState::Check => mgmt::join_resp::State::Check,
