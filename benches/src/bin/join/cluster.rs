@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use daos_control::testing::HostRig;
@@ -16,6 +17,10 @@ use crate::query;
 
 /// The engines that join do not exist, so those that do must not look for them.
 const NO_DETECTOR: &str = "SWIM_PROTOCOL_PERIOD_LEN=3600000, SWIM_SUSPECT_TIMEOUT=3600000";
+
+/// Bound of an election, and the pause before it is asked again who leads.
+const ELECTION: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The servers of one system.
 #[derive(Debug)]
@@ -83,7 +88,17 @@ impl Cluster {
         }
         let format = self.host(0)?.dmg(&["storage", "format"]).await?;
         ensure!(format.code == 0, "format failed: {}{}", format.stdout, format.stderr);
-        self.until_joined(self.hosts.len()).await
+        self.until_joined(self.hosts.len()).await?;
+        self.until_all_vote().await
+    }
+
+    /// Waits until every host's replica votes: before that the first one is the whole system.
+    async fn until_all_vote(&self) -> Result<()> {
+        let voters = || async {
+            let asked = self.hosts[0].dmg(&["-j", "system", "ms", "status"]).await?;
+            Ok(asked.stdout.matches("\"voter\": true").count() == self.hosts.len())
+        };
+        Ok(self.host(0)?.wait_until("all replicas to vote", voters).await?)
     }
 
     /// Waits until every server's engine runs and so many members are joined.
@@ -99,8 +114,18 @@ impl Cluster {
         Ok(host.wait_until("all members", joined).await?)
     }
 
-    /// Number of the host whose server leads.
+    /// Number of the host whose server leads; an election is waited for.
     pub async fn leader(&self) -> Result<usize> {
+        let began = Instant::now();
+        loop {
+            match self.leader_now().await {
+                Err(_) if began.elapsed() < ELECTION => tokio::time::sleep(PAUSE).await,
+                found => return found,
+            }
+        }
+    }
+
+    async fn leader_now(&self) -> Result<usize> {
         let mut refused = anyhow::anyhow!("no host was asked");
         for port in self.ports() {
             match joining::leader(port).await {

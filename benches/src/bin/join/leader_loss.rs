@@ -16,7 +16,7 @@ use crate::joining::{SYSTEM, connect, signed};
 use crate::report::{Report, median};
 
 /// Bound of one try to write; a replica that does not answer in this time is asked again.
-const ONE_TRY: Duration = Duration::from_millis(250);
+const ONE_TRY: Duration = Duration::from_millis(500);
 /// Pause between tries, so that asking does not take the processor from the election: what a time may be late.
 const PAUSE: Duration = Duration::from_millis(5);
 /// Bound of every wait.
