@@ -1,17 +1,18 @@
-//! Replicas of several: the suite, elections, changes of the replicas, what happens when disks and links fail.
+//! A replica among several: the suite, and how fast a lost leader is replaced.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use daos_membership::conformance::cluster::Cluster;
-use daos_membership::conformance::{replicate_suite, samples};
-use daos_membership::{QuorumOptions, RedbStore, Store};
+use daos_membership::conformance::cluster::{Cluster, OpenStore};
+use daos_membership::conformance::replicate_suite;
+use daos_membership::conformance::samples::{self, admit, command};
+use daos_membership::{QuorumOptions, RedbStore, Replicate};
 
 pub(crate) fn quick() -> QuorumOptions {
     QuorumOptions { snapshot_after: 64, ..QuorumOptions::default() }
 }
 
-fn on_files(dirs: Vec<PathBuf>) -> Box<dyn Fn(usize) -> Box<dyn Store> + Send + Sync> {
+pub(crate) fn on_files(dirs: Vec<PathBuf>) -> OpenStore {
     Box::new(move |n| {
         let dir = &dirs[n];
         Box::new(match RedbStore::exists(dir) {
@@ -66,10 +67,9 @@ async fn a_lost_leader_is_replaced_soon() {
         let (n, _) = cluster.leader().await;
         disks[n].crash();
         drop(cluster.lose(n));
-        let begin = std::time::Instant::now();
+        let begin = Instant::now();
         let (_, next) = cluster.leader().await;
-        use daos_membership::Replicate;
-        next.propose(samples::command(vec![samples::admit(1)])).await.unwrap();
+        next.propose(command(vec![admit(1)])).await.unwrap();
         times.push(begin.elapsed());
         cluster.shutdown().await;
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use openraft::{AnyError, StorageError, StorageIOError};
 use thiserror::Error;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::command::DecodeError;
@@ -25,6 +26,8 @@ pub struct Disk {
     failed: OnceLock<Arc<StoreError>>,
     /// Since when the log is being written, if it is.
     writing: Mutex<Option<Instant>>,
+    /// Index of the last entry that the stored snapshot holds; the highest there is once the store has failed.
+    held: watch::Sender<u64>,
 }
 
 /// Why the store cannot be used.
@@ -54,6 +57,7 @@ impl Disk {
             store: RwLock::new(Some(store)),
             failed: OnceLock::new(),
             writing: Mutex::new(None),
+            held: watch::channel(0).0,
         })
     }
 
@@ -96,6 +100,17 @@ impl Disk {
         done
     }
 
+    /// A snapshot up to this entry is stored.
+    pub(super) fn note_snapshot(&self, index: u64) {
+        self.held.send_modify(|held| *held = index.max(*held));
+    }
+
+    /// Waits until a snapshot up to this entry is stored, or the store has failed.
+    pub(super) async fn holds(&self, index: u64) {
+        // The sender is here, so there is no error.
+        let _ = self.held.subscribe().wait_for(|held| *held >= index).await;
+    }
+
     /// Closes the store when the work on it has ended.
     pub(super) async fn close(self: &Arc<Self>) {
         let disk = Arc::clone(self);
@@ -133,7 +148,9 @@ impl Disk {
 
     fn fail(&self, error: StoreError) -> DiskError {
         tracing::error!(error = chain(&error), "system database failed, replica stops");
-        DiskError::Failed(Arc::clone(self.failed.get_or_init(|| Arc::new(error))))
+        let cause = Arc::clone(self.failed.get_or_init(|| Arc::new(error)));
+        self.note_snapshot(u64::MAX);
+        DiskError::Failed(cause)
     }
 
     fn set_writing(&self, since: Option<Instant>) {

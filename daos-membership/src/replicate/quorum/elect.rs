@@ -36,8 +36,7 @@ struct Opinion {
 
 impl Elector {
     pub(super) fn new(shared: Arc<Shared>, raft: Raft, seed: Option<u64>) -> Self {
-        let rng = seed
-            .map_or_else(StdRng::from_os_rng, |seed| StdRng::seed_from_u64(seed ^ shared.me.id.0));
+        let rng = seed.map_or_else(StdRng::from_os_rng, StdRng::seed_from_u64);
         Self { shared, raft, rng, started: Instant::now() }
     }
 
@@ -52,7 +51,8 @@ impl Elector {
                 }
             }
             self.stand().await;
-            sleep(self.jitter().max(self.shared.options.heartbeat)).await;
+            // Time for the votes, and by chance more, so that two candidates do not go on side by side.
+            sleep(self.shared.options.reply_within / 2 + self.jitter()).await;
         }
     }
 

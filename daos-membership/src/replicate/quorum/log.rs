@@ -213,6 +213,8 @@ impl RaftLogStorage<Types> for Log {
     async fn purge(&mut self, id: RaftLogId) -> Outcome<()> {
         self.recent().forget(id.index);
         let upto = from_raft_id(id);
+        // The library drops the log as soon as it has a snapshot in hand; the log goes when that is on disk.
+        self.disk.holds(upto.index).await;
         self.disk.write(move |store| store.purge(upto)).await.map_err(|error| error.fatal())
     }
 }

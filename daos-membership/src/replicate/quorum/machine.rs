@@ -92,6 +92,7 @@ impl Machine {
         let mut system = System::new(disk.identity().clone());
         if let Some(StoredSnapshot { upto, replicas: recorded, data }) = stored {
             growth.stored(data.len());
+            disk.note_snapshot(upto.index);
             system = read_system(&disk, &data)?;
             applied = Some(raft_id(upto));
             replicas = recorded.as_ref().map(stored_membership).unwrap_or_default();
@@ -193,6 +194,7 @@ impl RaftStateMachine<Types> for Machine {
             let stored = StoredSnapshot { upto, replicas, data };
             let saved = self.disk.read(move |store| store.save_snapshot(&stored)).await;
             saved.map_err(|error| error.fatal())?;
+            self.disk.note_snapshot(upto.index);
         }
         self.growth.begin();
         self.growth.stored(size);
@@ -234,6 +236,7 @@ impl RaftSnapshotBuilder<Types> for Builder {
                 })
                 .await;
             self.growth.stored(size.map_err(|error| error.fatal())?);
+            self.disk.note_snapshot(upto.index);
         }
         let snapshot = Box::new(SnapshotContent::Stored(Arc::clone(&self.disk)));
         Ok(Snapshot { meta: self.meta.clone(), snapshot })

@@ -13,6 +13,8 @@ mod peer;
 mod receive;
 pub(crate) mod seat;
 mod shared;
+#[cfg(all(test, feature = "testing"))]
+mod suite_test;
 mod types;
 
 use std::collections::BTreeSet;

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use openraft::error::{
     Fatal, NetworkError, RPCError, RaftError, ReplicationClosed, StreamingError,
@@ -84,7 +85,7 @@ impl Peer {
         let (mut offset, mut attempts) = (0, 0);
         loop {
             let part = self.part(vote, upto, &replicas, &data, offset);
-            let within = self.shared.options.snapshot_within;
+            let within = self.part_within(&part);
             let answer = self.shared.call(self.to, ReplicaBody::SnapshotPart(part), within).await;
             match answer {
                 Ok(ReplicaBody::SnapshotTaken(SnapshotTaken::Next(next))) => {
@@ -109,6 +110,15 @@ impl Peer {
             if attempts > ATTEMPTS {
                 return Err(network(&unexpected(self.to)).into());
             }
+        }
+    }
+
+    /// The last part is answered when the whole is installed.
+    fn part_within(&self, part: &SnapshotPart) -> Duration {
+        let options = &self.shared.options;
+        match part.offset + part.data.len() as u64 == part.total {
+            true => options.snapshot_within,
+            false => options.snapshot_within.min(options.reply_within * 5),
         }
     }
 
