@@ -78,3 +78,65 @@ fn unexplained(index: u32, refused: &crate::client::ClientError) -> Fault {
         "look at 'dmg system query --verbose' for what the system knows of this engine",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use daos_membership::Incarnation;
+    use tokio::time::timeout;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::client::{ClientConfig, HostSet, Transport};
+    use crate::management::{ManagementKeeper, Replicas};
+    use crate::supervisor::EngineReady;
+
+    fn ask() -> JoinAsk {
+        JoinAsk {
+            uuid: Uuid::from_u128(1),
+            rank: None,
+            index: 0,
+            address: "127.0.0.1:1".parse().unwrap(),
+            ready: EngineReady {
+                uri: "ofi+tcp://127.0.0.1:1".to_owned(),
+                contexts: 1,
+                targets: 1,
+                incarnation: Incarnation(1),
+                secondary_uris: Vec::new(),
+                secondary_contexts: Vec::new(),
+                check_mode: false,
+            },
+            fault_domain: "/a".to_owned(),
+            replace: false,
+        }
+    }
+
+    /// It asks nobody, however long that takes, and ends with the server.
+    #[tokio::test]
+    async fn on_a_replica_a_join_waits_for_the_system() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let own = listener.local_addr().unwrap().to_string();
+        let settings = ClientConfig {
+            hosts: HostSet::parse(&own).unwrap(),
+            transport: Transport::Insecure,
+            ..ClientConfig::default()
+        };
+        let client = Client::new(&settings).unwrap();
+        let replicas = Replicas { addresses: vec![own.parse().unwrap()], own: Some(0) };
+        let (keeper, management) = ManagementKeeper::new(replicas);
+        let joiner = Joiner::new(client, management);
+        let asked = ask();
+        let joining = joiner.join(&asked);
+        tokio::pin!(joining);
+        tokio::select! {
+            biased;
+            _ = &mut joining => panic!("there is no system yet"),
+            _ = listener.accept() => panic!("nobody may be asked yet"),
+            () = std::future::ready(()) => {}
+        }
+        drop(keeper);
+        let ended = timeout(Duration::from_secs(30), joining).await.expect("it waits no more");
+        assert_eq!(ended.unwrap_err().code, code::ENGINE_SHUTTING_DOWN);
+    }
+}

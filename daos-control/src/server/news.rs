@@ -99,3 +99,76 @@ async fn forward(sequence: u64, event: RasEvent, management: Management, client:
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::client::{ClientConfig, HostSet, Transport};
+    use crate::drpc::RasId;
+    use crate::management::{ManagementKeeper, Replicas};
+
+    fn dead(rank: Option<u32>) -> RasEvent {
+        let kind = RasType::StateChange;
+        RasEvent { id: RasId::SWIM_RANK_DEAD, kind, rank, ..RasEvent::default() }
+    }
+
+    #[tokio::test]
+    async fn only_changes_of_a_known_rank_are_for_the_system() {
+        let (news, mut raised) = News::new();
+        let own = RasEvent { kind: RasType::Info, ..dead(Some(1)) };
+        for event in [own, dead(None), dead(Some(2)), dead(Some(3))] {
+            news.raise(event);
+        }
+        drop(news);
+        let mut forwarded = Vec::new();
+        while let Some(event) = raised.recv().await {
+            forwarded.push(event.rank);
+        }
+        assert_eq!(forwarded, [Some(2), Some(3)]);
+    }
+
+    #[tokio::test]
+    async fn what_is_too_much_is_dropped_and_nobody_waits() {
+        let (news, mut raised) = News::new();
+        for rank in 0..2 * u32::try_from(WAITING).unwrap() {
+            news.forward(dead(Some(rank)));
+        }
+        let mut kept = 0;
+        while let Ok(event) = raised.try_recv() {
+            assert_eq!(event.rank, Some(kept));
+            kept += 1;
+        }
+        assert_eq!(kept as usize, WAITING);
+        drop(raised);
+        news.forward(dead(Some(1)));
+    }
+
+    /// A management service that does not answer is asked again and again, but holds up no end of the server.
+    #[tokio::test]
+    async fn forwarding_ends_with_the_server() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let settings = ClientConfig {
+            hosts: HostSet::parse(&address.to_string()).unwrap(),
+            transport: Transport::Insecure,
+            ..ClientConfig::default()
+        };
+        let client = Client::new(&settings).unwrap();
+        let replicas = Replicas { addresses: Vec::new(), own: None };
+        let (_keeper, management) = ManagementKeeper::new(replicas);
+        let (news, raised) = News::new();
+        let end = CancellationToken::new();
+        let task = tokio::spawn(forward_news(raised, management, client, end.clone()));
+        news.forward(dead(Some(1)));
+        // Somebody is asked: the connection comes.
+        let asked = tokio::task::spawn_blocking(move || listener.accept().map(drop));
+        timeout(Duration::from_secs(30), asked).await.unwrap().unwrap().unwrap();
+        end.cancel();
+        timeout(Duration::from_secs(30), task).await.unwrap().unwrap();
+    }
+}

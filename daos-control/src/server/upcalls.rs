@@ -38,13 +38,7 @@ impl EngineUpcalls for Upcalls {
         &self,
         keys: &[String],
     ) -> Result<BTreeMap<String, String>, UpcallError> {
-        self.client.properties(keys).await.map_err(|refused| match &refused {
-            ClientError::Call(CallError::Fault(_) | CallError::Other { .. }) => {
-                UpcallError::Failed(refused.to_string())
-            }
-            ClientError::NoManagementService { .. } => UpcallError::Unreachable,
-            _ => UpcallError::TryAgain,
-        })
+        self.client.properties(keys).await.map_err(|refused| reason(&refused))
     }
 
     async fn validate_credential(&self, credential: Credential) -> Result<Token, UpcallError> {
@@ -52,5 +46,35 @@ impl EngineUpcalls for Upcalls {
             None => check_credential_insecure(&credential),
             Some(directory) => check_credential(&credential, directory),
         }
+    }
+}
+
+/// What an engine is told instead of an answer.
+fn reason(refused: &ClientError) -> UpcallError {
+    match refused {
+        ClientError::Call(CallError::Fault(_) | CallError::Other { .. }) => {
+            UpcallError::Failed(refused.to_string())
+        }
+        ClientError::NoManagementService { .. } => UpcallError::Unreachable,
+        _ => UpcallError::TryAgain,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::Fault;
+
+    #[test]
+    fn a_refusal_is_final_and_a_missing_leader_is_not() {
+        let wrong = Fault::new("system", 1306, "no such property", "name another");
+        let refused = reason(&ClientError::Call(CallError::Fault(wrong)));
+        assert!(matches!(&refused, UpcallError::Failed(why) if why.contains("no such property")));
+        let elsewhere = CallError::NotReplica { replicas: Vec::new() };
+        assert_eq!(reason(&ClientError::Call(elsewhere)), UpcallError::TryAgain);
+        let late = || CallError::DeadlineExceeded("late".to_owned());
+        assert_eq!(reason(&ClientError::Call(late())), UpcallError::TryAgain);
+        let nobody = ClientError::NoManagementService { last: late() };
+        assert_eq!(reason(&nobody), UpcallError::Unreachable);
     }
 }
