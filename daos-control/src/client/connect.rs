@@ -80,7 +80,6 @@ impl Connector {
 impl Connector {
     /// A connection that is kept between calls: made with the first one, and made anew after it broke or the peer fell silent.
     /// For the replicas of the management service, which call each other many times a second.
-    #[allow(dead_code, reason = "replicas on other hosts use it")]
     pub(crate) fn keep(&self, host: &HostAddr) -> Result<KeptConnection, CallError> {
         let channel = self
             .endpoint(host)?
@@ -105,7 +104,6 @@ pub(crate) struct KeptConnection {
 #[cfg(feature = "server")]
 impl KeptConnection {
     /// For one call that ends by `deadline`.
-    #[allow(dead_code, reason = "replicas on other hosts use it")]
     pub(crate) fn until(&self, deadline: Instant) -> Connection {
         let Self { channel, host, component } = self.clone();
         Connection { channel, host, component, deadline }

@@ -104,6 +104,12 @@ impl Client {
         self.system.clone()
     }
 
+    /// How connections are made, for calls that are no requests of a client.
+    #[cfg(feature = "server")]
+    pub(crate) fn connector(&self) -> Connector {
+        self.connector.clone()
+    }
+
     pub(super) fn limit(&self, usual: Duration) -> Duration {
         self.timeout.unwrap_or(usual)
     }

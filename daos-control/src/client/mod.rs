@@ -39,11 +39,12 @@ mod network;
 #[cfg(feature = "server")]
 mod peer;
 mod rank_set;
+mod replicas;
 mod retry;
 mod server;
 mod storage;
 mod system;
-mod wire;
+pub(crate) mod wire;
 
 pub use config::{
     ClientConfig, DEFAULT_PORT, DEFAULT_SYSTEM_NAME, MAX_SYSTEM_NAME, Transport, default_paths,
@@ -54,6 +55,7 @@ pub use host_list::{HostAddr, HostListError, HostListProblem, HostSet, MAX_HOSTS
 pub use hosts::{Client, DEFAULT_TIMEOUT};
 pub use network::{FabricInterface, HostFabric};
 pub use rank_set::{MAX_RANK, RankSet, RankSetError};
+pub use replicas::{AnsweredBy, ReplicaEntry, ReplicaKind, ReplicaSetStatus, ReplicaStatus};
 pub use server::{EngineState, HostState, LogMasks};
 pub use storage::{
     AcceptedFormat, Consent, ControllerState, DeviceHealth, DeviceOutcome, DevicePlan,

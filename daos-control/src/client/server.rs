@@ -17,6 +17,8 @@ pub struct HostState {
     pub version: String,
     /// Whether it speaks insecure mode.
     pub insecure: bool,
+    /// What its management service waits for, in words; empty when for nothing.
+    pub management: String,
     /// Its engines.
     pub engines: Vec<EngineState>,
 }

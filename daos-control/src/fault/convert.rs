@@ -48,6 +48,8 @@ leaf_errors! {
     daos_membership::FaultDomainError,
     daos_membership::JoinRefused,
     daos_membership::MembershipError,
+    daos_membership::MessageError,
+    daos_membership::ReceiveRefused,
     daos_membership::SelectionError,
     daos_membership::StoreError,
     daos_storage_nvme::BdevError,

@@ -49,15 +49,17 @@ impl Joiner {
         }
     }
 
-    /// On a replica there is nobody better to ask, so it is waited for rather than asked in vain.
+    /// A replica that knows of no system yet is waited for: nobody else can know one before. The only replica is the
+    /// only one to ask, so when it failed there is nobody.
     async fn own_replica_ready(&self) -> Result<(), Fault> {
+        let alone = self.management.replicas().len() <= 1;
         let mut state = self.management.watch();
         let ready = state
-            .wait_for(|state| !matches!(state, ManagementState::Uninitialized))
+            .wait_for(|state| !matches!(state, ManagementState::Uninitialized { .. }))
             .await
             .map(|state| state.clone());
         match ready {
-            Ok(ManagementState::Failed(fault)) => Err(fault),
+            Ok(ManagementState::Failed(fault)) if alone => Err(fault),
             Ok(_) => Ok(()),
             Err(_ended) => Err(Fault::new(
                 "server",

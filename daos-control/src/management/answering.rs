@@ -1,5 +1,6 @@
-//! What a request to the management service meets on this host: the service, or what to tell who asks the wrong host or
-//! too early (contract 1.4). Used by the gRPC edge.
+//! Whether this host can answer for the system, and what to tell who asks the wrong one (contract 1.4).
+//!
+//! Used by every handler that speaks for the system.
 
 use std::time::Duration;
 
@@ -15,31 +16,37 @@ impl Management {
     /// The service on this replica.
     ///
     /// # Errors
-    /// That there is none here, none yet, or why it failed.
+    /// That this host is no replica, or is one that cannot answer yet.
     pub fn replica(&self) -> Result<MembershipHandle, CallError> {
         match self.state() {
             ManagementState::Running(membership) => Ok(membership),
-            ManagementState::Uninitialized => Err(NotReady::Uninitialized.into()),
+            ManagementState::Uninitialized { .. } => Err(NotReady::Uninitialized.into()),
             ManagementState::Failed(fault) => Err(fault.into()),
             ManagementState::Elsewhere => {
                 Err(CallError::NotReplica { replicas: self.replica_texts() })
             }
+            ManagementState::Waiting { .. } => {
+                let own = self.configured().own_address().map(|own| own.to_string());
+                let mut replicas = self.replica_texts();
+                replicas.retain(|replica| own.as_ref() != Some(replica));
+                Err(CallError::NotReplica { replicas })
+            }
         }
     }
 
-    /// The service, when this replica leads.
+    /// The service, when this replica leads and has just made sure of it.
     ///
     /// # Errors
-    /// As [`Management::replica`], and who leads instead.
+    /// As [`Management::replica`], or that another replica leads, or that none can tell in time.
     pub async fn leader(&self) -> Result<MembershipHandle, CallError> {
         let membership = self.replica()?;
         membership.confirm_leadership(CONFIRM).await?;
         Ok(membership)
     }
 
-    /// Where the replicas are, as clients are told.
+    /// Addresses of the replicas, as clients are told.
     #[must_use]
     pub fn replica_texts(&self) -> Vec<String> {
-        self.replicas().addresses.iter().map(ToString::to_string).collect()
+        self.replicas().iter().map(ToString::to_string).collect()
     }
 }

@@ -1,25 +1,31 @@
 //! The life of this host's replica: opened when engine 0's storage is ready, closed before that storage goes.
 //!
-//! Owned by the server; told by the start of engine 0, by formats and by erase. Must not know gRPC.
+//! Owned by the server; told by the start of engine 0, by formats, by erase and by the leader of the system. Must not
+//! know gRPC.
 
+use std::net::SocketAddrV4;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use daos_membership::{
-    ControlAddress, Local, LocalOptions, Membership, MembershipOptions, RedbStore, Store,
-    StoreError, SystemClock, SystemIdentity,
+    ControlAddress, RedbStore, ReplicaId, ReplicaMessage, Replicate, Role, StoreError,
 };
+use futures_util::future::join_all;
 use tokio::sync::{Mutex, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
 
+use super::aside;
+use super::bootstrap::{Permission, permission};
+use super::network::{Enlistment, ReplicaHosts};
 use super::replica::Replicas;
-use super::slot::{Management, ManagementState, at_rest};
-use crate::fault::Fault;
-
-/// How long the writer may take to finish what it has begun.
-const LAST_WRITES: Duration = Duration::from_secs(5);
+use super::running::{Found, Running, Serving, make_empty, start};
+use super::slot::{Management, ManagementState, Told, at_rest};
+use crate::client::{ReplicaKind, ReplicaStatus};
+use crate::fault::{Fault, code};
+use crate::wire::CallError;
 
 /// What is needed to open the system database.
 #[derive(Debug, Clone)]
@@ -32,74 +38,171 @@ pub struct Opening {
     pub expected: Option<Uuid>,
     /// Whether a new system may be made: engine 0 of the first replica was formatted and has never joined.
     pub may_create: bool,
-    /// Address of this replica.
+    /// Address at which this host's replica is, or would be, reached.
     pub own_address: ControlAddress,
     /// Fabric providers of this host's engines.
     pub fabric_providers: Vec<String>,
 }
 
-/// The writer's side of `Management`.
+/// The writer's side of `Management`; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ManagementKeeper(Arc<Keeper>);
+
 #[derive(Debug)]
-pub struct ManagementKeeper {
+struct Keeper {
     replicas: Replicas,
-    state: watch::Sender<ManagementState>,
-    running: Mutex<Option<Running>>,
+    hosts: ReplicaHosts,
+    told: Told,
+    serving: watch::Sender<Option<Serving>>,
+    held: Mutex<Held>,
     /// How the database was opened that is closed now.
     closed: Mutex<Option<Opening>>,
 }
 
+#[derive(Debug, Default)]
+enum Held {
+    /// Engine 0's storage is not there.
+    #[default]
+    Nothing,
+    /// It is there, and no system on it.
+    Waiting(Waiting),
+    /// The replica works.
+    Running(Box<Running>),
+}
+
+/// Storage without a system: perhaps asking whether one may be made.
 #[derive(Debug)]
-struct Running {
-    membership: Membership,
+struct Waiting {
     opening: Opening,
-    system: Uuid,
+    asking: Option<(JoinHandle<()>, CancellationToken)>,
 }
 
 impl ManagementKeeper {
     /// Both sides, before anything was opened.
     #[must_use]
-    pub fn new(replicas: Replicas) -> (Self, Management) {
-        let (state, management) = Management::new(replicas.clone());
-        (Self { replicas, state, running: Mutex::default(), closed: Mutex::default() }, management)
+    pub fn new(replicas: Replicas, hosts: ReplicaHosts) -> (Self, Management) {
+        let (told, management) = Management::new(replicas.clone());
+        let (held, closed) = (Mutex::default(), Mutex::default());
+        let serving = watch::Sender::new(None);
+        (Self(Arc::new(Keeper { replicas, hosts, told, serving, held, closed })), management)
     }
 
-    /// Opens the system database, or makes a new system where there has never been one. Open already is fine.
+    /// Opens the system database. Where there has never been one, the first replica makes a new system as soon as no
+    /// other listed replica has one, and every other host waits to be enlisted. Open already is fine.
     ///
     /// # Errors
-    /// The faults of the store: a database that cannot be read, is another system's, or is missing although engine 0 has joined
-    /// one. The service is then `Failed`, never silently new.
+    /// The faults of the store: a database that cannot be read, is another system's, or is missing although engine 0 has
+    /// joined a system that has no other replica. The service is then `Failed`, never silently new.
     pub async fn open(&self, opening: Opening) -> Result<(), Fault> {
-        let mut running = self.running.lock().await;
-        if running.is_some() {
+        let mut held = self.0.held.lock().await;
+        if !matches!(*held, Held::Nothing) {
             return Ok(());
         }
-        match start(&opening).await {
-            Ok(opened) => {
-                info!(
-                    "management service of system {} (uuid {}) serves",
-                    opening.name, opened.system
-                );
-                self.state.send_replace(ManagementState::Running(opened.membership.handle()));
-                *running = Some(opened);
+        let opened = self.open_with(&mut held, opening).await;
+        opened.map_err(|error| {
+            let fault = Fault::from(error);
+            self.0.told.state.send_replace(ManagementState::Failed(fault.clone()));
+            fault
+        })
+    }
+
+    async fn open_with(&self, held: &mut Held, opening: Opening) -> Result<(), StoreError> {
+        let found = Found::on(&opening).await?;
+        let alone = self.0.replicas.addresses.len() <= 1;
+        match found {
+            Found::System => self.run(held, opening, None).await,
+            Found::Nothing | Found::Unused if opening.may_create && alone => {
+                let wanted = vec![opening.own_address];
+                self.run(held, opening, Some(wanted)).await
+            }
+            Found::Nothing if alone && self.0.replicas.own.is_some() => {
+                let path = RedbStore::path(&opening.directory);
+                Err(StoreError::Missing { path })
+            }
+            Found::Nothing | Found::Unused if opening.may_create => {
+                let (keeper, end) = (self.clone(), CancellationToken::new());
+                let asking = tokio::spawn(keeper.ask(end.clone()));
+                *held = Held::Waiting(Waiting { opening, asking: Some((asking, end)) });
                 Ok(())
             }
-            Err(error) => {
-                let fault = Fault::from(error);
-                self.state.send_replace(ManagementState::Failed(fault.clone()));
-                Err(fault)
+            // A learner that has learned nothing yet.
+            Found::Unused => self.run(held, opening, None).await,
+            Found::Nothing => {
+                self.0.wait(&opening);
+                *held = Held::Waiting(Waiting { opening, asking: None });
+                Ok(())
             }
         }
+    }
+
+    /// Asks the other listed replicas until it is known whether this host may make the system.
+    async fn ask(self, end: CancellationToken) {
+        let keeper = &self.0;
+        let tell = |why: &str| {
+            info!("the system is not made yet: {why}");
+            let waits_for = why.to_owned();
+            keeper.told.state.send_replace(ManagementState::Uninitialized { waits_for });
+        };
+        let asked = permission(&keeper.replicas, &keeper.hosts, tell);
+        let Some(permission) = end.run_until_cancelled(asked).await else { return };
+        let mut held = keeper.held.lock().await;
+        let Held::Waiting(waiting) = &mut *held else { return };
+        if end.is_cancelled() {
+            return;
+        }
+        waiting.asking = None;
+        match permission {
+            Permission::Join(system, at) => {
+                let waits_for = format!(
+                    "waits for the leader of system {system}, which {at} serves, to make this host a replica"
+                );
+                info!("no system is made here: this replica {waits_for}");
+                keeper.told.state.send_replace(ManagementState::Waiting { waits_for });
+            }
+            Permission::Make => {
+                let opening = waiting.opening.clone();
+                let wanted = keeper.configured();
+                if let Err(error) = self.run(&mut held, opening, Some(wanted)).await {
+                    let fault = Fault::from(error);
+                    tracing::error!("the system was not made: {fault}");
+                    keeper.told.state.send_replace(ManagementState::Failed(fault));
+                }
+            }
+        }
+    }
+
+    /// Starts the replica on its database, a new one for `founding` a system with replicas at these addresses.
+    async fn run(
+        &self,
+        held: &mut Held,
+        opening: Opening,
+        founding: Option<Vec<ControlAddress>>,
+    ) -> Result<(), StoreError> {
+        let keeper = &self.0;
+        let running = start(opening, founding, &keeper.hosts).await?;
+        let Serving { membership, system, .. } = &running.serving;
+        info!("management service of system {} (uuid {system}) serves", running.opening.name);
+        keeper.told.state.send_replace(ManagementState::Running(membership.clone()));
+        keeper.serving.send_replace(Some(running.serving.clone()));
+        *held = Held::Running(Box::new(running));
+        Ok(())
     }
 
     /// Uuid of the system that is open.
     pub async fn system(&self) -> Option<Uuid> {
-        self.running.lock().await.as_ref().map(|running| running.system)
+        self.serving().map(|serving| serving.system)
+    }
+
+    /// The replica, while it runs.
+    #[must_use]
+    pub fn serving(&self) -> Option<Serving> {
+        self.0.serving.borrow().clone()
     }
 
     /// Finishes what was begun and closes the database; the storage beneath may go then.
     pub async fn close(&self) {
         let opening = self.close_keeping().await;
-        *self.closed.lock().await = opening;
+        *self.0.closed.lock().await = opening;
     }
 
     /// Opens the database again that was closed last, if it is still there. Never makes a new one.
@@ -107,11 +210,48 @@ impl ManagementKeeper {
     /// # Errors
     /// As [`ManagementKeeper::open`].
     pub async fn reopen(&self) -> Result<(), Fault> {
-        let Some(opening) = self.closed.lock().await.take() else { return Ok(()) };
+        let Some(opening) = self.0.closed.lock().await.take() else { return Ok(()) };
         self.open(Opening { may_create: false, ..opening }).await
     }
 
-    /// Closes the database and removes it: the system is gone.
+    /// Erases the system: tells the other replicas to remove their databases, then removes the one here. One that
+    /// cannot be told has no majority any more.
+    ///
+    /// # Errors
+    /// When the database here cannot be removed.
+    pub async fn erase_everywhere(&self) -> Result<(), Fault> {
+        if let Some(serving) = self.serving() {
+            let status = serving.replica.replicas();
+            let others = status.replicas.set.addresses.iter().filter(|(id, _)| **id != status.me.id);
+            let told = others.map(|(id, at)| async move {
+                let answer = self.0.hosts.dismiss(*at, serving.system, *id, true).await;
+                (*at, answer)
+            });
+            for (at, answer) in join_all(told).await {
+                if let Err(error) = answer {
+                    warn!("the system database of {at} was not erased: {error}");
+                }
+            }
+        }
+        self.erase().await
+    }
+
+    /// Erases the database here, when this very replica is meant.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub async fn erase_if(&self, system: Uuid, id: ReplicaId) -> Result<bool, Fault> {
+        let meant = self.serving().is_some_and(|serving| {
+            serving.system == system && serving.replica.me().id == id
+        });
+        if meant {
+            self.erase().await?;
+            info!("the system was erased");
+        }
+        Ok(meant)
+    }
+
+    /// Closes the database and removes it: the system is gone as far as this host knows.
     ///
     /// # Errors
     /// When it cannot be removed.
@@ -121,76 +261,270 @@ impl ManagementKeeper {
     }
 
     async fn close_keeping(&self) -> Option<Opening> {
-        let mut running = self.running.lock().await;
-        self.state.send_replace(at_rest(&self.replicas));
-        let Running { membership, opening, system } = running.take()?;
-        if !membership.shutdown(LAST_WRITES).await {
-            warn!("the system database was closed before all that was asked for was written");
+        let held = {
+            let mut held = self.0.held.lock().await;
+            self.0.serving.send_replace(None);
+            self.0.told.state.send_replace(at_rest(&self.0.replicas));
+            std::mem::take(&mut *held)
+        };
+        match held {
+            Held::Nothing => None,
+            Held::Waiting(Waiting { opening, asking }) => {
+                if let Some((asking, end)) = asking {
+                    end.cancel();
+                    let _ended = asking.await;
+                }
+                Some(opening)
+            }
+            Held::Running(running) => Some(running.stop().await),
         }
-        Some(Opening { expected: Some(system), ..opening })
+    }
+
+    /// Becomes a replica of a system, at the address under which that knows this host. Asked again, says the same.
+    ///
+    /// # Errors
+    /// When this host belongs to another system, or its database cannot be made.
+    pub async fn enlist(
+        &self,
+        system: Uuid,
+        address: ControlAddress,
+    ) -> Result<Enlistment, Fault> {
+        let asking = {
+            let mut held = self.0.held.lock().await;
+            match &mut *held {
+                Held::Nothing => {
+                    let why = match &*self.0.told.state.borrow() {
+                        ManagementState::Failed(fault) => fault.to_string(),
+                        _ => "the storage of its engine 0 is not ready (format required?)".to_owned(),
+                    };
+                    return Ok(Enlistment::Waits(why));
+                }
+                Held::Running(running) => return enlisted_already(running, system),
+                Held::Waiting(waiting) => {
+                    let expected = waiting.opening.expected.filter(|known| *known != system);
+                    if let Some(known) = expected {
+                        return Err(foreign(known, system));
+                    }
+                    waiting.asking.take()
+                }
+            }
+        };
+        // Without the lock, which it may be waiting for.
+        if let Some((asking, end)) = asking {
+            end.cancel();
+            let _ended = asking.await;
+        }
+        let mut held = self.0.held.lock().await;
+        let Held::Waiting(waiting) = &*held else {
+            return Ok(Enlistment::Waits("it is being opened or closed at this moment".to_owned()));
+        };
+        let opening =
+            Opening { expected: Some(system), own_address: address, ..waiting.opening.clone() };
+        make_empty(&opening, system).await?;
+        self.run(&mut held, opening, None).await?;
+        match &*held {
+            Held::Running(running) => enlisted_already(running, system),
+            _ => Ok(Enlistment::Waits("it is being closed at this moment".to_owned())),
+        }
+    }
+
+    /// Stops being a replica and sets the database aside, when this very replica is meant.
+    ///
+    /// # Errors
+    /// When the database cannot be set aside.
+    pub async fn dismiss(&self, system: Uuid, id: ReplicaId) -> Result<bool, Fault> {
+        let mut held = self.0.held.lock().await;
+        let meant = match &*held {
+            Held::Running(running) => {
+                running.serving.system == system && running.id() == id
+            }
+            _ => false,
+        };
+        let Held::Running(running) = std::mem::take(&mut *held) else { return Ok(false) };
+        if !meant {
+            *held = Held::Running(running);
+            return Ok(false);
+        }
+        self.0.serving.send_replace(None);
+        let waits_for = "this host was removed from the replicas of the management service".to_owned();
+        let me = running.opening.own_address.socket();
+        let wanted = running.serving.membership.view().read(super::slot::wanted);
+        self.learn(wanted.into_iter().filter(|address| me != (*address).into()).collect());
+        self.0.told.state.send_replace(match self.0.replicas.own {
+            Some(_) => ManagementState::Waiting { waits_for },
+            None => ManagementState::Elsewhere,
+        });
+        let opening = running.stop().await;
+        let aside = aside::set_aside(&opening.directory, id)?;
+        warn!(
+            "this host is no replica of the management service any more; its system database was set aside as {}",
+            aside.display()
+        );
+        let opening = Opening { expected: Some(system), may_create: false, ..opening };
+        *held = Held::Waiting(Waiting { opening, asking: None });
+        Ok(true)
+    }
+
+    /// Answers a message of another replica.
+    ///
+    /// # Errors
+    /// When there is no replica here, or another one than is meant.
+    pub async fn receive(&self, message: ReplicaMessage) -> Result<ReplicaMessage, Fault> {
+        let serving = self.serving().ok_or_else(|| {
+            Fault::new(
+                "system",
+                code::REPLICA_NOT_HERE,
+                "there is no replica of the management service on this host",
+                "look at 'dmg system ms status' for what this host waits for",
+            )
+        })?;
+        serving.replica.receive(message).await.map_err(Fault::from)
     }
 }
 
-async fn start(opening: &Opening) -> Result<Running, StoreError> {
-    let Opening { directory, name, expected, may_create, .. } = opening.clone();
-    let found = tokio::task::spawn_blocking(move || -> Result<(RedbStore, Uuid), StoreError> {
-        if !RedbStore::exists(&directory) && may_create {
-            let identity = SystemIdentity { uuid: Uuid::new_v4(), name };
-            return Ok((RedbStore::create(&directory, &identity)?, identity.uuid));
+impl ManagementKeeper {
+    /// What this host says of its part of the management service.
+    pub async fn status(&self) -> ReplicaStatus {
+        let (state, keeper) = (self.0.told.state.borrow().clone(), &self.0);
+        let rest = ReplicaStatus {
+            kind: match &state {
+                ManagementState::Elsewhere => ReplicaKind::None,
+                ManagementState::Uninitialized { .. } | ManagementState::Waiting { .. } => {
+                    ReplicaKind::Uninitialized
+                }
+                ManagementState::Running(_) => ReplicaKind::Running,
+                ManagementState::Failed(_) => ReplicaKind::Failed,
+            },
+            reason: match &state {
+                ManagementState::Failed(fault) => fault.to_string(),
+                other => other.waits_for().unwrap_or_default().to_owned(),
+            },
+            system_name: keeper.hosts.system_name().to_owned(),
+            configured: keeper.replicas.addresses.iter().map(ToString::to_string).collect(),
+            ..ReplicaStatus::default()
+        };
+        match (self.serving(), state) {
+            (Some(serving), ManagementState::Running(_)) => serving.status(rest),
+            _ => ReplicaStatus { system: self.known_system().await, ..rest },
         }
-        let store = RedbStore::open(&directory, expected)?;
-        let system = store.identity().uuid;
-        Ok((store, system))
-    });
-    let (store, system) = found.await.unwrap_or_else(|broken| {
-        Err(StoreError::Io {
-            path: opening.directory.clone(),
-            doing: "open",
-            source: Box::new(broken),
-        })
-    })?;
-    let local = Local::start(Box::new(store), opening.own_address, LocalOptions::default()).await?;
-    let options = MembershipOptions::new(opening.fabric_providers.clone());
-    let membership = Membership::start(Arc::new(local), Arc::new(SystemClock), options);
-    Ok(Running { membership, opening: opening.clone(), system })
+    }
+
+    async fn known_system(&self) -> Option<Uuid> {
+        match &*self.0.held.lock().await {
+            Held::Nothing => None,
+            Held::Waiting(waiting) => waiting.opening.expected,
+            Held::Running(running) => Some(running.serving.system),
+        }
+    }
+
+    pub(super) async fn ask_status(&self, at: ControlAddress) -> Result<ReplicaStatus, CallError> {
+        self.0.hosts.status(at).await
+    }
+
+    /// Other hosts said where the replicas are; it matters while this host has none itself.
+    pub fn learn(&self, replicas: Vec<SocketAddrV4>) {
+        if !replicas.is_empty() {
+            self.0.told.learned.send_replace(replicas);
+        }
+    }
+
+    /// Attends to the replica until the end: a configuration that differs from the replicas is noticed once, and a
+    /// replica that the others have removed is closed.
+    pub async fn attend(&self, end: CancellationToken) {
+        let mut serving = self.0.serving.subscribe();
+        loop {
+            let now = serving.borrow_and_update().clone();
+            let attending = async {
+                match now {
+                    Some(now) => self.attend_to(now).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let removed = tokio::select! {
+                () = end.cancelled() => return,
+                changed = serving.changed() => match changed {
+                    Ok(()) => None,
+                    Err(_) => return,
+                },
+                removed = attending => removed,
+            };
+            // Not as a branch above, which would be cut off by what it changes.
+            if let Some((system, id)) = removed
+                && let Err(fault) = self.dismiss(system, id).await
+            {
+                warn!("the replica that was removed is not closed: {fault}");
+            }
+        }
+    }
+
+    /// Completes when the others have removed the replica, with what names it.
+    async fn attend_to(&self, serving: Serving) -> Option<(Uuid, ReplicaId)> {
+        let mut role = serving.replica.role();
+        let mut noticed = None;
+        loop {
+            let removed = matches!(role.borrow_and_update().role, Role::Removed);
+            if removed {
+                return Some((serving.system, serving.replica.me().id));
+            }
+            let notice = self.differs(&serving);
+            if let Some(notice) = notice.as_ref().filter(|_| notice != noticed) {
+                warn!("{notice}");
+            }
+            noticed = notice;
+            if role.changed().await.is_err() {
+                // Closed; whoever closes it says so.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// What to do about a configuration that lists other replicas than there are.
+    fn differs(&self, serving: &Serving) -> Option<String> {
+        let wanted = serving.membership.view().read(super::slot::wanted);
+        super::replica::difference(&self.0.replicas.addresses, &wanted)
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl Keeper {
+    /// The configured replicas, as they are wanted in a new system.
+    fn configured(&self) -> Vec<ControlAddress> {
+        self.replicas.addresses.iter().map(|at| ControlAddress::new((*at).into())).collect()
+    }
 
-    fn opening(directory: &std::path::Path, own: &str) -> Opening {
-        Opening {
-            directory: directory.to_owned(),
-            name: "n".to_owned(),
-            expected: None,
-            may_create: true,
-            own_address: ControlAddress::new(own.parse().unwrap()),
-            fabric_providers: vec!["ofi+tcp".to_owned()],
+    /// There is storage and no system on it, and this host makes none.
+    fn wait(&self, opening: &Opening) {
+        if self.replicas.own.is_none() {
+            return;
         }
+        let first = self.replicas.addresses.first().map(ToString::to_string).unwrap_or_default();
+        let state = match opening.expected {
+            Some(system) => ManagementState::Waiting {
+                waits_for: format!(
+                    "the system database is missing; waits for the leader of system {system} to make this host a \
+                     replica again"
+                ),
+            },
+            None => ManagementState::Uninitialized {
+                waits_for: format!("waits for {first}, the first replica, to make the system"),
+            },
+        };
+        info!("management service: {}", state.waits_for().unwrap_or_default());
+        self.told.state.send_replace(state);
     }
+}
 
-    /// The same system comes back after a close, and none after an erase.
-    #[tokio::test]
-    async fn what_was_closed_opens_again_and_what_was_erased_does_not() {
-        let directory = tempfile::tempdir().unwrap();
-        let own = "127.0.0.1:10001";
-        let replicas = Replicas { addresses: vec![own.parse().unwrap()], own: Some(0) };
-        let (keeper, management) = ManagementKeeper::new(replicas);
-        keeper.reopen().await.unwrap();
-        assert!(matches!(management.state(), ManagementState::Uninitialized));
-
-        keeper.open(opening(directory.path(), own)).await.unwrap();
-        let system = keeper.system().await;
-        assert!(system.is_some());
-        keeper.close().await;
-        assert!(matches!(management.state(), ManagementState::Uninitialized));
-        keeper.reopen().await.unwrap();
-        assert!(matches!(management.state(), ManagementState::Running(_)));
-        assert_eq!(keeper.system().await, system);
-
-        keeper.erase().await.unwrap();
-        keeper.reopen().await.unwrap();
-        assert!(matches!(management.state(), ManagementState::Uninitialized));
+fn enlisted_already(running: &Running, system: Uuid) -> Result<Enlistment, Fault> {
+    match running.serving.system == system {
+        true => Ok(Enlistment::Enlisted(running.id())),
+        false => Err(foreign(running.serving.system, system)),
     }
+}
+
+fn foreign(known: Uuid, asked: Uuid) -> Fault {
+    Fault::new(
+        "system",
+        code::REPLICA_UNREADY,
+        format!("this host belongs to system {known} and cannot become a replica of system {asked}"),
+        "format the storage of its engine 0 if it is to leave its system, or name another host",
+    )
 }

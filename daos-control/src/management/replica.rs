@@ -2,6 +2,7 @@
 //!
 //! Used by the server's start. Pure but for name resolution; must not know how the service works.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, ToSocketAddrs, UdpSocket};
 
 use crate::config::Replica;
@@ -51,6 +52,29 @@ impl Replicas {
     }
 }
 
+/// What to tell an administrator about a configuration that lists other replicas than the system has; the order is
+/// no difference, and neither is a list that is not known.
+#[must_use]
+pub fn difference(configured: &[SocketAddrV4], replicated: &[SocketAddrV4]) -> Option<String> {
+    let (ours, theirs): (BTreeSet<_>, BTreeSet<_>) =
+        (configured.iter().collect(), replicated.iter().collect());
+    if replicated.is_empty() || ours == theirs {
+        return None;
+    }
+    let list = |addresses: BTreeSet<&&SocketAddrV4>| {
+        addresses.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+    };
+    let (more, less) = (list(ours.difference(&theirs).collect()), list(theirs.difference(&ours).collect()));
+    let mut text = "mgmt_svc_replicas in the configuration is not what the system has".to_owned();
+    if !more.is_empty() {
+        text += &format!("; no replicas yet: {more} ('dmg system ms add {more}', or take them off the list)");
+    }
+    if !less.is_empty() {
+        text += &format!("; not listed: {less} (list them, or 'dmg system ms remove {less}')");
+    }
+    Some(text)
+}
+
 /// First IPv4 address of a replica, sorted, so that every host sees the same text.
 fn resolve(replica: &Replica) -> Result<SocketAddrV4, Fault> {
     let found = (replica.host.as_str(), replica.port).to_socket_addrs();
@@ -84,7 +108,7 @@ pub fn is_local(ip: Ipv4Addr) -> bool {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use super::{Replicas, code};
+    use super::{Replicas, code, difference};
     use crate::config::Replica;
 
     fn replica(host: &str, port: u16) -> Replica {
@@ -99,6 +123,16 @@ mod tests {
         assert!(!found.is_bootstrap());
         let other_port = Replicas::resolve(&listed, 10003).unwrap();
         assert_eq!(other_port.own, None);
+    }
+
+    #[test]
+    fn a_list_that_differs_is_told_with_both_remedies() {
+        let at = |host: u8| std::net::SocketAddrV4::new([10, 0, 0, host].into(), 10001);
+        assert_eq!(difference(&[at(1), at(2)], &[at(2), at(1)]), None);
+        assert_eq!(difference(&[at(1)], &[]), None);
+        let text = difference(&[at(1), at(3)], &[at(1), at(2)]).unwrap();
+        assert!(text.contains("dmg system ms add 10.0.0.3:10001"), "{text}");
+        assert!(text.contains("dmg system ms remove 10.0.0.2:10001"), "{text}");
     }
 
     #[test]

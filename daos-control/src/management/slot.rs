@@ -1,9 +1,10 @@
 //! What can be asked of the management service on this host, always current. Written by `keeper`, read by the gRPC
 //! edge, by `join` and by the upcalls of engines.
 
+use std::net::{SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 
-use daos_membership::MembershipHandle;
+use daos_membership::{MembershipHandle, System};
 use tokio::sync::watch;
 
 use super::replica::Replicas;
@@ -14,32 +15,77 @@ use crate::fault::Fault;
 pub enum ManagementState {
     /// This host is no replica.
     Elsewhere,
-    /// A replica without a system: engine 0 has to be formatted first.
-    Uninitialized,
+    /// A replica, and no system is known yet: engine 0 has to be formatted first, or others have to be.
+    Uninitialized {
+        /// What it waits for, in words; empty before engine 0's storage is there.
+        waits_for: String,
+    },
+    /// The system is at other replicas, and this host waits until their leader enlists it.
+    Waiting {
+        /// What it waits for, in words.
+        waits_for: String,
+    },
     /// It serves.
     Running(MembershipHandle),
     /// It has a system and cannot serve it.
     Failed(Fault),
 }
 
+impl ManagementState {
+    /// What a replica waits for, when it waits for something that is known.
+    #[must_use]
+    pub fn waits_for(&self) -> Option<&str> {
+        match self {
+            Self::Uninitialized { waits_for } | Self::Waiting { waits_for } => {
+                Some(waits_for.as_str()).filter(|text| !text.is_empty())
+            }
+            _ => None,
+        }
+    }
+}
+
 /// The readers' side; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Management {
-    replicas: Arc<Replicas>,
+    configured: Arc<Replicas>,
+    learned: watch::Receiver<Vec<SocketAddrV4>>,
     state: watch::Receiver<ManagementState>,
 }
 
+/// Where the writer's side writes.
+#[derive(Debug)]
+pub(super) struct Told {
+    /// The state.
+    pub state: watch::Sender<ManagementState>,
+    /// Replicas that other hosts named.
+    pub learned: watch::Sender<Vec<SocketAddrV4>>,
+}
+
 impl Management {
-    /// The readers' side, and where the state is written.
-    pub(super) fn new(replicas: Replicas) -> (watch::Sender<ManagementState>, Self) {
-        let (sender, state) = watch::channel(at_rest(&replicas));
-        (sender, Self { replicas: Arc::new(replicas), state })
+    /// The readers' side, and where it is written.
+    pub(super) fn new(configured: Replicas) -> (Told, Self) {
+        let (tell_state, state) = watch::channel(at_rest(&configured));
+        let (tell_learned, learned) = watch::channel(Vec::new());
+        let told = Told { state: tell_state, learned: tell_learned };
+        (told, Self { configured: Arc::new(configured), learned, state })
     }
 
-    /// Where the replicas are.
+    /// The replicas of the configuration.
     #[must_use]
-    pub fn replicas(&self) -> &Replicas {
-        &self.replicas
+    pub fn configured(&self) -> &Replicas {
+        &self.configured
+    }
+
+    /// Where the replicas are: as replicated where that is known here, else as other hosts said, else as configured.
+    #[must_use]
+    pub fn replicas(&self) -> Vec<SocketAddrV4> {
+        let replicated = match &*self.state.borrow() {
+            ManagementState::Running(membership) => membership.view().read(wanted),
+            _ => Vec::new(),
+        };
+        let learned = || self.learned.borrow().clone();
+        let known = if replicated.is_empty() { learned() } else { replicated };
+        if known.is_empty() { self.configured.addresses.clone() } else { known }
     }
 
     /// The state now.
@@ -55,10 +101,20 @@ impl Management {
     }
 }
 
-/// What a host is that serves no system.
+/// Where the replicas are, as replicated.
+pub(super) fn wanted(system: &System) -> Vec<SocketAddrV4> {
+    let addresses = system.wanted_replicas().iter().map(|address| address.socket());
+    let ipv4 = addresses.filter_map(|address| match address {
+        SocketAddr::V4(address) => Some(address),
+        SocketAddr::V6(_) => None,
+    });
+    ipv4.collect()
+}
+
+/// What a host is that has no storage for a system.
 pub(super) fn at_rest(replicas: &Replicas) -> ManagementState {
     match replicas.own {
-        Some(_) => ManagementState::Uninitialized,
+        Some(_) => ManagementState::Uninitialized { waits_for: String::new() },
         None => ManagementState::Elsewhere,
     }
 }

@@ -86,6 +86,13 @@ const TABLE: &[(&str, &[Component])] = &[
     ("/daosx.v1.Members/Follow", ADMIN_SERVER),
     ("/daosx.v1.Members/Exclude", ADMIN),
     ("/daosx.v1.Members/Rejoin", SERVER),
+    ("/daosx.v1.Replica/Raft", SERVER),
+    ("/daosx.v1.Replica/Status", ADMIN_SERVER),
+    ("/daosx.v1.Replica/Enlist", SERVER),
+    ("/daosx.v1.Replica/Dismiss", SERVER),
+    ("/daosx.v1.ManagementService/ListReplicas", ADMIN),
+    ("/daosx.v1.ManagementService/AddReplicas", ADMIN),
+    ("/daosx.v1.ManagementService/RemoveReplicas", ADMIN),
 ];
 
 /// Whether `component` may call the method at `path`.

@@ -113,8 +113,9 @@ addressed! {
         mgmt::SystemDrainReq, mgmt::SystemEraseReq, mgmt::SystemExcludeReq, mgmt::SystemGetAttrReq,
         mgmt::SystemGetPropReq, mgmt::SystemQueryReq, mgmt::SystemSetAttrReq, mgmt::SystemSetPropReq,
         mgmt::SystemStartReq, mgmt::SystemStopReq, mgmt::SystemCleanupReq, daosx::v1::EventsReq,
-        daosx::v1::FollowReq, daosx::v1::ExcludeReq;
-    none: ctl::NetworkScanReq, ctl::RanksReq, ctl::StorageFormatReq, ctl::StorageScanReq,
+        daosx::v1::FollowReq, daosx::v1::ExcludeReq, daosx::v1::ReplicaStatusReq, daosx::v1::EnlistReq,
+        daosx::v1::DismissReq, daosx::v1::ListReplicasReq, daosx::v1::ChangeReplicasReq;
+    none: daosx::v1::ReplicaMessage, ctl::NetworkScanReq, ctl::RanksReq, ctl::StorageFormatReq, ctl::StorageScanReq,
         daosx::v1::ApplyFormatReq, daosx::v1::PlanFormatReq, daosx::v1::StateReq, shared::ClusterEventReq,
         daosx::v1::RejoinReq,
 }
@@ -127,6 +128,8 @@ answers! {
         mgmt::SystemCleanupResp, daosx::v1::EventsResp, daosx::v1::ExcludeResp, daosx::v1::RejoinResp,
         mgmt::SystemDrainResp, mgmt::SystemEraseResp, mgmt::SystemExcludeResp, mgmt::SystemGetAttrResp,
         mgmt::SystemGetPropResp, mgmt::SystemQueryResp, mgmt::SystemStartResp, mgmt::SystemStopResp,
+        daosx::v1::ReplicaMessage, daosx::v1::ReplicaStatusResp, daosx::v1::EnlistResp,
+        daosx::v1::DismissResp, daosx::v1::ReplicaSetResp,
 }
 
 #[cfg(test)]

@@ -17,6 +17,9 @@ use tracing::{debug, info};
 use super::access::{Peer, Trust, authorize};
 use super::connection::Caller;
 
+/// Messages between replicas.
+const MESSAGES: &str = "/daosx.v1.Replica/Raft";
+
 /// The layer; put it around the whole server.
 #[derive(Debug, Clone, Copy)]
 pub struct GuardLayer {
@@ -106,7 +109,8 @@ impl Call {
         let Self { path, from, begun } = self;
         let took = begun.elapsed();
         match Status::from_header_map(response.headers()) {
-            Some(status) if status.code() != Code::Ok => {
+            // Replicas try again many times a second; they log what matters themselves.
+            Some(status) if status.code() != Code::Ok && path != MESSAGES => {
                 info!(
                     "{path} from {from} failed after {took:?}: {:?}: {}",
                     status.code(),

@@ -1,7 +1,5 @@
 //! `mgmt.MgmtSvc`: the system. Handlers only; the work is in the membership service and in `system_ops`.
 
-use std::sync::Arc;
-
 use daos_membership::{AdminExcludedRanks, ExcludeAction, JoinState, StateMask};
 use daos_proto::mgmt::mgmt_svc_server::MgmtSvc;
 use daos_proto::shared::{CheckReportReq, CheckReportResp, ClusterEventReq, ClusterEventResp};
@@ -25,7 +23,7 @@ pub(super) struct MgmtService {
     pub gate: Gate,
     pub system: String,
     pub management: Management,
-    pub keeper: Arc<ManagementKeeper>,
+    pub keeper: ManagementKeeper,
     pub operations: SystemOps,
     pub attach: AttachHints,
 }
@@ -39,7 +37,7 @@ impl MgmtService {
     async fn joined(&self, call: Call<mgmt::JoinReq>) -> Result<mgmt::JoinResp, CallError> {
         let membership = self.management.replica()?;
         let message = from_proto::join(call.message)?;
-        let first = self.management.replicas().addresses.first().copied();
+        let first = self.management.replicas().first().copied();
         let admit = AdmitJoin::new(first, &self.operations);
         let reply = match admit.join(&membership, message, call.from).await {
             // What is committed needs no other proof of leadership; a refusal may stand on what is out of date.
@@ -90,7 +88,7 @@ impl MgmtService {
     fn attached(&self, all_ranks: bool) -> Result<mgmt::GetAttachInfoResp, CallError> {
         let membership = self.management.replica()?;
         let replicas: Vec<_> =
-            self.management.replicas().addresses.iter().map(|address| (*address).into()).collect();
+            self.management.replicas().into_iter().map(Into::into).collect();
         Ok(to_proto::attach_response(
             &membership.group_members()?,
             &replicas,
@@ -263,7 +261,7 @@ impl MgmtSvc for MgmtService {
         self.gate
             .serve(request, |_| async move {
                 let membership = self.management.leader().await?;
-                let report = self.operations.erase(membership, Arc::clone(&self.keeper)).await?;
+                let report = self.operations.erase(membership, self.keeper.clone()).await?;
                 let results = report.results.iter().map(to_proto::rank_result).collect();
                 Ok(mgmt::SystemEraseResp { results })
             })

@@ -30,7 +30,7 @@ pub struct Node {
     /// The management service, as far as it is here.
     pub management: Management,
     /// Its life: for erase.
-    pub keeper: Arc<ManagementKeeper>,
+    pub keeper: ManagementKeeper,
     /// Operations on the ranks of the system; drained when the server ends.
     pub operations: SystemOps,
 }

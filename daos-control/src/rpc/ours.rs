@@ -8,9 +8,10 @@ use daos_proto::daosx::v1::{
 use tonic::Request;
 
 use super::gate::{Gate, Reply};
-use crate::engine::Engines;
+use crate::engine::{EngineState, Engines};
 use crate::fault::Fault;
 use crate::format::{FormatRequest, FormatService};
+use crate::management::Management;
 use crate::wire::{WIRE_VERSION, to_proto};
 
 /// Shows and applies formats.
@@ -52,6 +53,7 @@ pub(super) struct HostService {
     pub insecure: bool,
     pub engines: Engines,
     pub format: FormatService,
+    pub management: Management,
 }
 
 #[tonic::async_trait]
@@ -68,14 +70,25 @@ impl HostService {
             target.map(|target| target.scm.mount_point().display().to_string()).unwrap_or_default()
         };
         let states = self.engines.states();
+        let management = self.management.state();
+        let waits_for = management.waits_for().unwrap_or_default();
         StateResp {
             system: self.system.clone(),
             version: WIRE_VERSION.to_string(),
             engines: states
                 .iter()
-                .map(|status| to_proto::engine_state(status, mount_of(status.index)))
+                .map(|status| {
+                    let mut engine = to_proto::engine_state(status, mount_of(status.index));
+                    // What an engine that joins waits for in truth.
+                    let joins = matches!(status.state, EngineState::Joining { .. });
+                    if joins && !waits_for.is_empty() {
+                        engine.reason = format!("{}; the management service {waits_for}", engine.reason);
+                    }
+                    engine
+                })
                 .collect(),
             insecure: self.insecure,
+            management: waits_for.to_owned(),
         }
     }
 }

@@ -3,6 +3,8 @@
 use daos_proto::ctl::ctl_svc_server::CtlSvcServer;
 use daos_proto::daosx::v1::host_server::HostServer;
 use daos_proto::daosx::v1::members_server::MembersServer;
+use daos_proto::daosx::v1::management_service_server::ManagementServiceServer;
+use daos_proto::daosx::v1::replica_server::ReplicaServer;
 use daos_proto::daosx::v1::storage_server::StorageServer;
 use daos_proto::mgmt::mgmt_svc_server::MgmtSvcServer;
 use tonic::service::Routes;
@@ -15,6 +17,7 @@ use super::members::MembersService;
 use super::mgmt::MgmtService;
 use super::node::Node;
 use super::ours::{HostService, StorageService};
+use super::replicas::{MAX_MESSAGE, ReplicaAdministration, ReplicaService};
 use crate::config::ServerConfig;
 use crate::scan::{ScanTarget, Scanner};
 
@@ -29,6 +32,14 @@ pub fn routes(node: &Node) -> Routes {
         insecure: node.config.transport.allow_insecure,
         engines: node.engines.clone(),
         format: node.format.clone(),
+        management: node.management.clone(),
+    };
+    let replica = ReplicaService { gate: gate.clone(), keeper: node.keeper.clone() };
+    let administration = ReplicaAdministration {
+        gate: gate.clone(),
+        management: node.management.clone(),
+        keeper: node.keeper.clone(),
+        port: node.config.port,
     };
     let members = MembersService {
         gate: gate.clone(),
@@ -41,6 +52,12 @@ pub fn routes(node: &Node) -> Routes {
         .add_service(StorageServer::new(storage))
         .add_service(HostServer::new(host))
         .add_service(MembersServer::new(members))
+        .add_service(
+            ReplicaServer::new(replica)
+                .max_decoding_message_size(MAX_MESSAGE)
+                .max_encoding_message_size(MAX_MESSAGE),
+        )
+        .add_service(ManagementServiceServer::new(administration))
 }
 
 fn ctl(node: &Node, gate: Gate) -> CtlService {

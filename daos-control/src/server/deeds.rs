@@ -8,6 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use daos_membership::{ControlAddress, Incarnation, Rank, System};
 use tracing::info;
+use uuid::Uuid;
 
 use super::launch::LaunchFacts;
 use super::news::News;
@@ -30,7 +31,7 @@ pub struct Deeds {
     pub launch: LaunchFacts,
     pub joiner: Joiner,
     pub host: Host,
-    pub keeper: Arc<ManagementKeeper>,
+    pub keeper: ManagementKeeper,
     pub management: Management,
     pub news: News,
 }
@@ -73,9 +74,12 @@ impl EngineDeeds for Deeds {
         )?;
         let wished = self.config.engines.iter().find(|engine| engine.index == index);
         let wished = wished.and_then(|engine| engine.rank).and_then(Rank::new);
-        let ask = join::ask_for(index, &superblock, wished, &self.host, ready, replace);
+        let system = self.keeper.find_system(&self.management).await;
+        same_system(index, &superblock, system)?;
+        // Rank 0 is there for the host that makes the system, once: afterwards engine 0 there is as any other.
+        let host = Host { bootstrap: self.host.bootstrap && self.makes_system(), ..self.host.clone() };
+        let ask = join::ask_for(index, &superblock, wished, &host, ready, replace);
         let answer = self.joiner.join(&ask).await?;
-        let system = self.keeper.system().await;
         join::settle(&path, &mut superblock, &ask, answer, system)?;
         info!("engine {index} joined as rank {} (uuid {})", answer.rank, superblock.uuid);
         Ok(Settled {
@@ -96,7 +100,7 @@ impl EngineDeeds for Deeds {
     async fn report_absence(&self, index: u32, how: String) {
         // Engines look at their storage side by side: the one with the system database may be later.
         let mut state = self.management.watch();
-        let opened = state.wait_for(|state| !matches!(state, ManagementState::Uninitialized)).await;
+        let opened = state.wait_for(|state| !matches!(state, ManagementState::Uninitialized { .. })).await;
         let Ok(state) = opened.map(|state| state.clone()) else { return };
         let Ok(superblock) = self.superblock(index) else { return };
         let Some(rank) = superblock.joined_rank().and_then(Rank::new) else { return };
@@ -155,9 +159,15 @@ impl Deeds {
         ))
     }
 
+    /// Whether rank 0 was never given, as far as this host's replica knows. One that has just been enlisted knows nothing.
+    fn makes_system(&self) -> bool {
+        let ManagementState::Running(membership) = self.management.state() else { return false };
+        let leads = membership.leader_info().check_leader().is_ok();
+        leads && membership.view().read(|system| !system.was_issued(Rank::BOOTSTRAP))
+    }
+
     /// Engine 0's storage holds the system database of a replica: with the one comes the other (contract 6.1).
     async fn storage_is_ready(&self, index: u32) -> Result<(), Fault> {
-        let Some(own) = self.management.replicas().own_address() else { return Ok(()) };
         if index != 0 {
             return Ok(());
         }
@@ -169,7 +179,7 @@ impl Deeds {
             name: self.config.name.clone(),
             expected: superblock.system_uuid,
             may_create: self.host.bootstrap && superblock.joined_rank().is_none(),
-            own_address: ControlAddress::new(own.into()),
+            own_address: ControlAddress::new(self.host.address.into()),
             fabric_providers: fabric_providers.into_iter().collect(),
         };
         self.keeper.open(opening).await
@@ -197,6 +207,21 @@ impl Deeds {
                 "format its storage with 'dmg storage format'",
             )),
         }
+    }
+}
+
+/// An engine of one system does not join another one, whatever their names are.
+fn same_system(index: u32, superblock: &Superblock, serves: Option<Uuid>) -> Result<(), Fault> {
+    match (superblock.system_uuid, serves) {
+        (Some(known), Some(serves)) if known != serves => Err(Fault::new(
+            "server",
+            code::SERVER_WRONG_SYSTEM,
+            format!(
+                "the storage of engine {index} belongs to system {known}, the management service serves system {serves}"
+            ),
+            "correct mgmt_svc_replicas in the configuration, or format the storage of the engine",
+        )),
+        _ => Ok(()),
     }
 }
 

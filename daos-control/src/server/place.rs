@@ -20,22 +20,6 @@ use crate::wire::Component;
 /// How long a fault domain script may take.
 const FAULT_DOMAIN: Duration = Duration::from_secs(30);
 
-/// Said plainly rather than half done.
-pub fn only_what_this_version_can(config: &ServerConfig) -> Result<(), Fault> {
-    if config.replicas.len() > 1 {
-        return Err(Fault::new(
-            "server",
-            code::SERVER_REPLICAS_UNSUPPORTED,
-            format!(
-                "{} management service replicas are configured; this version runs one",
-                config.replicas.len()
-            ),
-            "name one host in mgmt_svc_replicas (access_points)",
-        ));
-    }
-    Ok(())
-}
-
 pub fn claim(config: &ServerConfig) -> Result<Claims, Fault> {
     let mounts = config.engines.iter().map(|engine| engine.scm.mount());
     let directories = [config.socket_dir.as_path(), config.state_dir.as_path()];

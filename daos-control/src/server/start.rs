@@ -19,7 +19,7 @@ use super::news::{News, forward_news};
 use super::options::StartOptions;
 use super::parts::Parts;
 use super::place::{
-    claim, host, host_name, only_what_this_version_can, peers, restart, roles, security,
+    claim, host, host_name, peers, restart, roles, security,
 };
 use super::storage_use::{EngineStorage, OpenDatabase};
 use super::upcalls::Upcalls;
@@ -28,7 +28,9 @@ use crate::engine::{EngineDeeds, EngineParts, EngineStatus, Engines, StorageGate
 use crate::fault::Fault;
 use crate::format::{FormatParts, FormatService, FormatTargets, Journal, NobodyWatches};
 use crate::join::Joiner;
-use crate::management::{ManagementKeeper, Replicas};
+use crate::management::{
+    ManagementKeeper, ReplicaHosts, Replicas, WITHOUT_ENGINE, give_way_without_engine,
+};
 use crate::rpc::{Listening, Node, listen, routes};
 use crate::supervisor::Supervisor;
 use crate::system_ops::{GrpcPeers, Limits, SystemOps};
@@ -49,7 +51,7 @@ pub struct Server {
     pub(super) engines: Engines,
     pub(super) format: FormatService,
     pub(super) supervisor: Arc<dyn Supervisor>,
-    pub(super) keeper: Arc<ManagementKeeper>,
+    pub(super) keeper: ManagementKeeper,
     pub(super) operations: SystemOps,
     pub(super) tasks: JoinSet<()>,
     pub(super) end: CancellationToken,
@@ -68,14 +70,13 @@ impl Server {
         options: StartOptions,
     ) -> Result<Self, Fault> {
         let config = Arc::new(config);
-        only_what_this_version_can(&config)?;
         let security = security(&config)?;
         let claims = claim(&config)?;
         let replicas = Replicas::resolve(&config.replicas, config.port)?;
         let host = host(&config, &replicas, &options).await?;
-        let (keeper, management) = ManagementKeeper::new(replicas.clone());
-        let keeper = Arc::new(keeper);
         let client = peers(&config, &replicas, security.clone())?;
+        let hosts = ReplicaHosts::new(&client, &config.name);
+        let (keeper, management) = ManagementKeeper::new(replicas.clone(), hosts);
         let bound = options.control_address.unwrap_or(Ipv4Addr::UNSPECIFIED);
         let listener = listen::bind(bound, config.port).await?;
 
@@ -89,7 +90,7 @@ impl Server {
             bdev: Arc::clone(&parts.bdev),
             journal: Journal::new(&config.state_dir),
             storage: Arc::clone(&storage) as _,
-            system: Arc::new(OpenDatabase(Arc::clone(&keeper))),
+            system: Arc::new(OpenDatabase(keeper.clone())),
             ready,
             watcher: Arc::new(NobodyWatches),
         });
@@ -102,7 +103,7 @@ impl Server {
             launch,
             joiner: Joiner::new(client.clone(), management.clone()),
             host,
-            keeper: Arc::clone(&keeper),
+            keeper: keeper.clone(),
             management: management.clone(),
             news: news.clone(),
         });
@@ -116,6 +117,14 @@ impl Server {
         }
         tasks.spawn(forward_news(raised, management.clone(), client, end.clone()));
         tasks.spawn(deliver_formats(formatted, engines.clone(), end.clone()));
+        let (attending, until) = (keeper.clone(), end.clone());
+        tasks.spawn(async move { attending.attend(until).await });
+        tasks.spawn(give_way_without_engine(
+            keeper.clone(),
+            engines.clone(),
+            WITHOUT_ENGINE,
+            end.clone(),
+        ));
         tasks.spawn(push_while_leading(
             management.clone(),
             engines.clone(),
@@ -136,7 +145,7 @@ impl Server {
             format: format.clone(),
             engines: engines.clone(),
             management,
-            keeper: Arc::clone(&keeper),
+            keeper: keeper.clone(),
             operations: operations.clone(),
         };
         let listening = Listening::serve(listener, routes(&node), security)?;

@@ -1,6 +1,6 @@
 //! What a format must know of the rest: who uses an engine's storage, and how to close the system database on it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
@@ -68,7 +68,7 @@ impl StorageUse for EngineStorage {
 
 /// The database of this host's replica.
 #[derive(Debug)]
-pub struct OpenDatabase(pub Arc<ManagementKeeper>);
+pub struct OpenDatabase(pub ManagementKeeper);
 
 #[async_trait]
 impl SystemDatabase for OpenDatabase {

@@ -20,4 +20,4 @@ pub use follow::{MOST_EVENTS, events, follow};
 pub use hear::hear;
 pub use peer::{GrpcPeers, Limits, Peers, RanksCall};
 pub use run::{OperationReport, StartRequest, StopRequest, SystemOps};
-pub use select::select;
+pub use select::{resolve_host, select};

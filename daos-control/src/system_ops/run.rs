@@ -123,7 +123,7 @@ impl SystemOps {
     pub async fn erase(
         &self,
         membership: MembershipHandle,
-        keeper: Arc<ManagementKeeper>,
+        keeper: ManagementKeeper,
     ) -> Result<OperationReport, CallError> {
         membership.confirm_leadership(CONFIRM).await?;
         let ranks = membership.members().iter().map(|member| member.rank).collect();
@@ -133,7 +133,7 @@ impl SystemOps {
             let results = work.order(RankAction::ResetFormat, false, false).await;
             if !results.iter().any(|report| report.errored) {
                 info!("every rank gave up its superblock, erasing the system");
-                keeper.erase().await?;
+                keeper.erase_everywhere().await?;
             }
             Ok(OperationReport { results, ..OperationReport::default() })
         })

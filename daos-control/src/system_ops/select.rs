@@ -55,6 +55,14 @@ pub(super) async fn resolve(host: &str, port: u16) -> Option<ControlAddress> {
     addresses.first().copied().map(ControlAddress::new)
 }
 
+/// The address of `host` or `host:port`.
+pub async fn resolve_host(text: &str, default_port: u16) -> Option<ControlAddress> {
+    match text.rsplit_once(':') {
+        Some((host, port)) => resolve(host, port.parse().ok().filter(|port| *port != 0)?).await,
+        None => resolve(text, default_port).await,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use daos_membership::Selection;

@@ -10,7 +10,8 @@ use daos_control::engine::Engines;
 use daos_control::format::{
     FormatParts, FormatService, FormatTargets, Journal, NoSystemDatabase, NobodyUses, NobodyWatches,
 };
-use daos_control::management::{ManagementKeeper, Opening, Replicas};
+use daos_control::client::{Client, ClientConfig, Transport};
+use daos_control::management::{ManagementKeeper, Opening, ReplicaHosts, Replicas};
 use daos_control::network;
 use daos_control::rpc::{Listening, Node, listen, routes};
 use daos_control::supervisor::{CallLimits, SimSupervisor};
@@ -40,7 +41,7 @@ pub enum Part {
 
 pub struct Host {
     pub address: SocketAddrV4,
-    pub keeper: Arc<ManagementKeeper>,
+    pub keeper: ManagementKeeper,
     pub engines: Engines,
     listening: Listening,
     _dir: tempfile::TempDir,
@@ -74,8 +75,8 @@ impl Host {
             }
             _ => Replicas { addresses: vec![address], own: Some(0) },
         };
-        let (keeper, management) = ManagementKeeper::new(replicas);
-        let keeper = Arc::new(keeper);
+        let hosts = ReplicaHosts::new(&servers(), SYSTEM);
+        let (keeper, management) = ManagementKeeper::new(replicas, hosts);
         if part == Part::Serving {
             keeper.open(opening(dir.path().join("db"), address)).await.unwrap();
         }
@@ -121,6 +122,12 @@ impl Host {
         self.keeper.close().await;
         self.listening.stop(Duration::from_secs(10)).await;
     }
+}
+
+/// A client in the name of a server.
+fn servers() -> Client {
+    let config = ClientConfig { transport: Transport::Insecure, ..ClientConfig::default() };
+    Client::for_component(&config, Component::Server).unwrap()
 }
 
 fn opening(directory: PathBuf, address: SocketAddrV4) -> Opening {

@@ -10,5 +10,6 @@ pub mod liveness;
 pub mod properties;
 pub mod providers;
 pub mod record;
+pub mod replicas;
 pub mod resolve;
 pub mod states;

@@ -1,4 +1,4 @@
-//! Fault numbers of this crate that DAOS 2.8 has no number for: 1290-1309, and 1380-1389 for replication.
+//! Fault numbers of this crate that DAOS 2.8 has no number for: 1290-1309, 1380-1389, 1390-1393 and 1415-1424.
 
 /// The system database is missing or cannot be read.
 pub const STORE_UNREADABLE: i32 = 1290;
@@ -54,3 +54,11 @@ pub const NO_VOTER_LEFT: i32 = 1384;
 pub const BACKUP_UNUSABLE: i32 = 1385;
 /// An exclusion would leave the hosts of the management service without a usable engine.
 pub const LAST_USABLE_ENGINE: i32 = 1415;
+/// A change would leave an even number of replicas.
+pub const REPLICAS_EVEN: i32 = 1390;
+/// A change would leave more than 7 replicas.
+pub const REPLICAS_TOO_MANY: i32 = 1391;
+/// The hosts named do not fit the replicas.
+pub const REPLICAS_NAMED: i32 = 1392;
+/// A change would leave no majority of replicas that answer.
+pub const REPLICAS_NO_MAJORITY: i32 = 1393;

@@ -17,6 +17,7 @@ pub use self::syntax::{
     AddressSyntaxError, FaultDomainError, RankSyntaxError, ReplicaIdSyntaxError, UnknownState,
 };
 use crate::address::ControlAddress;
+use crate::decide::replicas::ReplicasRefused;
 use crate::rank::Rank;
 use crate::replicate::ReplicateError;
 use crate::state::MemberState;
@@ -133,6 +134,9 @@ pub enum MembershipError {
     /// A property cannot be set or read.
     #[error(transparent)]
     Property(#[from] PropertyError),
+    /// The replicas cannot be changed like that.
+    #[error(transparent)]
+    Replicas(#[from] ReplicasRefused),
     /// A failed report names a state that is no failure.
     #[error("report about rank {rank} says failed and {state}")]
     BadReport {
@@ -177,6 +181,7 @@ impl MembershipError {
             Self::Selection(error) => error.code(),
             Self::Attribute(error) => error.code(),
             Self::Property(error) => error.code(),
+            Self::Replicas(refused) => refused.code(),
             Self::BadReport { .. } | Self::RemoveAvailable { .. } => code::MEMBER_IN_USE,
             Self::Overtaken(_) => code::OUTCOME_UNKNOWN,
             Self::Replicate(error) => error.code(),
@@ -200,6 +205,7 @@ impl MembershipError {
             Self::Selection(error) => error.resolution(),
             Self::Attribute(error) => error.resolution(),
             Self::Property(error) => error.resolution(),
+            Self::Replicas(refused) => refused.resolution(),
             Self::BadReport { .. } => "report the state errored or unresponsive with a failure",
             Self::RemoveAvailable { .. } => "stop the rank first (dmg system stop)",
             Self::Overtaken(_) => "try again",

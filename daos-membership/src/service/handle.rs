@@ -13,6 +13,7 @@ use crate::command::Change;
 use crate::decide::exclude::{self, ExcludeAction, ExcludeResult};
 use crate::decide::join::JoinRequest;
 use crate::decide::liveness::{self, Liveness};
+use crate::decide::replicas::ReplicasRefused;
 use crate::decide::resolve::{self, AdminExcludedRanks, QueryResult, Resolved, Selection};
 use crate::decide::states::{self, MemberResult, OnFailure, ReportOutcome};
 use crate::decide::{join, properties, record};
@@ -259,6 +260,23 @@ impl MembershipHandle {
     #[must_use]
     pub fn members(&self) -> Vec<Arc<Member>> {
         self.read(|system| system.members().cloned().collect())
+    }
+
+    /// Changes where replicas are wanted, from where they are wanted now.
+    ///
+    /// # Errors
+    /// What the decision refuses, or that this replica does not lead.
+    pub async fn want_replicas(
+        &self,
+        decide: impl FnOnce(&[ControlAddress]) -> Result<Vec<ControlAddress>, ReplicasRefused>
+        + Send
+        + 'static,
+    ) -> Result<(), MembershipError> {
+        self.change(move |system, _| {
+            let addresses = decide(system.wanted_replicas())?;
+            Ok((vec![Change::SetWantedReplicas { addresses }], ()))
+        })
+        .await
     }
 
     /// The members that engines and clients are told about.

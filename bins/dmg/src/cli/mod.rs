@@ -14,8 +14,8 @@ use clap::{Args, Parser, Subcommand};
 pub use server::{NetworkCommand, NetworkScan, ServerCommand, SetLogMasks};
 pub use storage::{StorageCommand, StorageFormat, StorageScan};
 pub use system::{
-    Cleanup, ClearExclude, Drain, Erase, Events, Exclude, LeaderQuery, ListPools, Query, Ranks,
-    Start, Stop, SystemCommand, Wait,
+    ChangeReplicas, Cleanup, ClearExclude, Drain, Erase, Events, Exclude, LeaderQuery, ListPools,
+    ManagementCommand, Query, Ranks, Start, Stop, SystemCommand, Wait,
 };
 
 /// Administers a DAOS system: its storage, engines and ranks.

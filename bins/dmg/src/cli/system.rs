@@ -36,6 +36,9 @@ pub enum SystemCommand {
     /// Show who leads the management service
     #[command(visible_alias = "l")]
     LeaderQuery(LeaderQuery),
+    /// Add, remove and look at the replicas of the management service
+    #[command(subcommand)]
+    Ms(ManagementCommand),
     /// List the pools
     #[command(visible_alias = "p")]
     ListPools(ListPools),
@@ -49,6 +52,26 @@ pub enum SystemCommand {
     GetAttr(GetNames),
     /// Delete attributes of the system
     DelAttr(Names),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ManagementCommand {
+    /// Show every replica as the leader sees it
+    Status,
+    /// Make hosts replicas, while the system runs
+    Add(ChangeReplicas),
+    /// Make hosts replicas no longer, while the system runs
+    Remove(ChangeReplicas),
+}
+
+#[derive(Debug, Args)]
+pub struct ChangeReplicas {
+    /// The hosts, e.g. node[4-5] or node4:10001
+    #[arg(value_name = "HOSTS")]
+    pub hosts: String,
+    /// Accept an even number of replicas, which survives no more losses than one less
+    #[arg(long)]
+    pub force_even: bool,
 }
 
 /// Which ranks a command is about.

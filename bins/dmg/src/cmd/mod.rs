@@ -9,6 +9,7 @@ mod storage_scan;
 mod stream;
 mod system_erase;
 mod system_events;
+mod system_ms;
 mod system_query;
 mod system_ranks;
 mod system_settings;
@@ -48,6 +49,7 @@ async fn system(session: &Session, command: SystemCommand) -> Result<Outcome, Fa
         SystemCommand::Wait(options) => system_wait::run(session, options).await,
         SystemCommand::Events(options) => system_events::run(session, options).await,
         SystemCommand::LeaderQuery(options) => system_query::leader(session, options).await,
+        SystemCommand::Ms(command) => system_ms::run(session, command).await,
         SystemCommand::ListPools(options) => system_query::pools(session, options).await,
         SystemCommand::Stop(options) => system_ranks::stop(session, options).await,
         SystemCommand::Start(options) => system_ranks::start(session, options).await,
@@ -88,6 +90,7 @@ pub fn name(command: &Command) -> &'static str {
             SystemCommand::Wait(_) => "system wait",
             SystemCommand::Events(_) => "system events",
             SystemCommand::LeaderQuery(_) => "leader query",
+            SystemCommand::Ms(_) => "system ms",
             SystemCommand::ListPools(_) => "system list-pools",
             SystemCommand::Stop(_) => "system stop",
             SystemCommand::Start(_) => "system start",

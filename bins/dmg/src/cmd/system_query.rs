@@ -39,7 +39,9 @@ fn found(query: &SystemQuery, status: SystemStatus, verbose: bool) -> Outcome {
     // The short table has a row of its own for ranks that do not exist.
     let absent_ranks = if table { Default::default() } else { status.absent_ranks.clone() };
     Outcome {
-        stdout: text + &print::self_heal_notice(&status.self_heal),
+        stdout: text
+            + &print::self_heal_notice(&status.self_heal)
+            + &print::answered_by(status.answered_by.as_ref()),
         stderr: print::absent(&absent_ranks, &status.absent_hosts),
         failure: absence(&status),
         response: json::status(status),
@@ -101,15 +103,20 @@ async fn nobody_yet(
     Ok(Outcome { stdout, stderr, response: json::status(SystemStatus::default()), failure: None })
 }
 
-/// Why there are no members: engines that ended or may not start, by groups of hosts.
+/// Why there are no members: what management services wait for, and engines that ended or may not start, by groups
+/// of hosts.
 fn engines_that_cannot_run(session: &Session, states: &HostResults<HostState>) -> String {
+    let waiting = states.answers.iter().filter(|(_, state)| !state.management.is_empty());
+    let waiting = waiting.map(|(host, state)| {
+        (host, format!("the management service {}", state.management))
+    });
     let lines = states.answers.iter().flat_map(|(host, state)| {
         let engines = state.engines.iter().filter(|engine| engine.cannot_run());
         engines.map(move |engine| {
             (host, format!("engine {} is {}: {}", engine.index, engine.state, engine.reason))
         })
     });
-    let groups = print::group_equal(lines, Clone::clone);
+    let groups = print::group_equal(waiting.chain(lines), Clone::clone);
     let names = session.host_names();
     groups.iter().map(|(hosts, line)| format!("{}: {line}\n", names.set(hosts))).collect()
 }

@@ -31,6 +31,7 @@ impl Serialize for Members {
             members: MembersJson(&status.members),
             providers: &status.providers,
             sys_self_heal_policy: &status.self_heal,
+            answered_by: status.answered_by.as_ref().map(super::answered_by),
         };
         status.serialize(serializer)
     }
@@ -41,6 +42,9 @@ struct StatusJson<'a> {
     members: MembersJson<'a>,
     providers: &'a [String],
     sys_self_heal_policy: &'a str,
+    /// Ours: stock servers do not say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answered_by: Option<Value>,
 }
 
 struct MembersJson<'a>(&'a [Member]);

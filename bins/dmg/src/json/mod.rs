@@ -4,12 +4,14 @@ mod envelope;
 mod hosts;
 mod members;
 mod network;
+mod replicas;
 mod storage;
 mod system;
 
 pub use envelope::{Response, envelope, envelope_line, line};
 pub use members::{status, waited};
 pub use network::fabrics;
+pub use replicas::{answered_by, replica_set};
 pub use storage::{format_results, plans, scan};
 pub use system::{
     cleaned, event, events, leader, log_masks, operations, pool_ranks, pools, properties,

@@ -8,6 +8,7 @@ use crate::client::error::ClientError;
 use crate::client::fanout::fan_out;
 use crate::client::host_list::{HostAddr, HostSet};
 use crate::client::rank_set::RankSet;
+use crate::client::replicas::AnsweredBy;
 use crate::client::retry::Policy;
 use crate::client::{Client, wire};
 
@@ -36,6 +37,8 @@ pub struct SystemStatus {
     pub providers: Vec<String>,
     /// What the system heals by itself: words joined by `;`.
     pub self_heal: String,
+    /// Which replica answered and how fresh it is; `None` where the server cannot say, as stock ones.
+    pub answered_by: Option<AnsweredBy>,
 }
 
 /// Who leads the management service.

@@ -20,6 +20,7 @@ pub(in crate::client) async fn state(connection: Connection) -> Result<HostState
         system: answer.system,
         version: answer.version,
         insecure: answer.insecure,
+        management: answer.management,
         engines: answer.engines.into_iter().map(engine).collect(),
     })
 }

@@ -6,6 +6,9 @@ use crate::config::model::Replica;
 use crate::config::raw::RawConfig;
 use crate::fault::code;
 
+/// More replicas only make every write slower.
+const MAX_REPLICAS: usize = 7;
+
 /// Reads the replica list; a missing port is the server's own.
 pub(super) fn replicas(
     check: &mut Check<'_>,
@@ -51,6 +54,9 @@ pub(super) fn replicas(
             "no host runs the management service",
             odd,
         );
+    } else if has_engines && list.len() > MAX_REPLICAS {
+        let text = format!("{} hosts are more than {MAX_REPLICAS}", list.len());
+        check.fault(key, code::CONFIG_TOO_MANY_REPLICAS, text, odd);
     } else if has_engines && list.len() % 2 == 0 {
         let text = format!("{} hosts: an even number has no majority to spare", list.len());
         check.fault(key, code::SERVER_CONFIG_EVEN_MGMT_SVC_REPLICAS, text, odd);
