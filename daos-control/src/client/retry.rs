@@ -107,6 +107,8 @@ impl Retry {
                 Some(if hinted.is_empty() { self.addresses_or_current(replicas) } else { hinted })
             }
             CallError::NotReplica { replicas } => Some(self.addresses_or_current(replicas)),
+            // A hint may name a leader that has just died: those who gave it know better soon.
+            error if self.current != self.start && is_silence(error) => Some(self.start.clone()),
             CallError::DeadlineExceeded(_) => Some(self.current.clone()),
             CallError::Fault(fault)
                 if fault.code == crate::fault::code::CLIENT_CONNECTION_TIMED_OUT =>
@@ -130,6 +132,11 @@ impl Retry {
         let parsed = texts.iter().filter_map(|text| HostAddr::parse(text).ok());
         parsed.map(|host| host.or_port(self.default_port)).collect()
     }
+}
+
+/// Whether a host could not be reached or did not answer.
+fn is_silence(error: &CallError) -> bool {
+    error.is_connection_failure() || matches!(error, CallError::DeadlineExceeded(_))
 }
 
 /// The pause before retry `number`, counted from 0: none, then 250, 250, 500 ms and so on up to 8 s, each with a
@@ -198,6 +205,22 @@ mod tests {
         );
         assert_eq!(after_first(&not_leader("", &[]), policy), Some(hosts(&["a", "b"])));
         assert_eq!(after_first(&not_leader("!!", &["d"]), policy), Some(hosts(&["d"])));
+    }
+
+    /// A leader that died after it was named is not asked for ever.
+    #[test]
+    fn a_hint_that_leads_nowhere_ends_where_it_began() {
+        let mut retry = Retry::new(hosts(&["a", "b"]), 10001, Policy::COMMON);
+        for gone in [
+            fault(code::CLIENT_CONNECTION_REFUSED),
+            fault(code::CLIENT_CONNECTION_TIMED_OUT),
+            CallError::DeadlineExceeded("late".into()),
+        ] {
+            retry.after(&not_leader("c", &[]), 0);
+            assert_eq!(retry.hosts(), hosts(&["c"]));
+            assert!(matches!(retry.after(&gone, 0), Next::Again { .. }), "{gone}");
+            assert_eq!(retry.hosts(), hosts(&["a", "b"]));
+        }
     }
 
     /// Rule c: the replicas that were named.

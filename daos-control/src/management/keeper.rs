@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::aside;
 use super::bootstrap::{Permission, permission};
-use super::network::{Enlistment, ReplicaHosts};
+use super::network::{EnlistCall, Enlistment, ReplicaHosts};
 use super::replica::Replicas;
 use super::running::{Found, Running, Serving, make_empty, start};
 use super::slot::{Management, ManagementState, Told, at_rest};
@@ -280,15 +280,16 @@ impl ManagementKeeper {
         }
     }
 
-    /// Becomes a replica of a system, at the address under which that knows this host. Asked again, says the same.
+    /// Becomes a replica of a system, at the address under which that knows this host. Asked again, says the same. A
+    /// replica that the leader does not know any more is set aside first: it was removed while it could not be told.
     ///
     /// # Errors
     /// When this host belongs to another system, or its database cannot be made.
-    pub async fn enlist(
-        &self,
-        system: Uuid,
-        address: ControlAddress,
-    ) -> Result<Enlistment, Fault> {
+    pub async fn enlist(&self, call: EnlistCall) -> Result<Enlistment, Fault> {
+        let system = call.system;
+        if let Some(removed) = self.removed_by(&call) {
+            self.dismiss(system, removed).await?;
+        }
         let asking = {
             let mut held = self.0.held.lock().await;
             match &mut *held {
@@ -299,7 +300,7 @@ impl ManagementKeeper {
                     };
                     return Ok(Enlistment::Waits(why));
                 }
-                Held::Running(running) => return enlisted_already(running, system),
+                Held::Running(running) => return enlisted_already(running, &call),
                 Held::Waiting(waiting) => {
                     let expected = waiting.opening.expected.filter(|known| *known != system);
                     if let Some(known) = expected {
@@ -319,13 +320,22 @@ impl ManagementKeeper {
             return Ok(Enlistment::Waits("it is being opened or closed at this moment".to_owned()));
         };
         let opening =
-            Opening { expected: Some(system), own_address: address, ..waiting.opening.clone() };
+            Opening { expected: Some(system), own_address: call.address, ..waiting.opening.clone() };
         make_empty(&opening, system).await?;
         self.run(&mut held, opening, None).await?;
         match &*held {
-            Held::Running(running) => enlisted_already(running, system),
+            Held::Running(running) => enlisted_already(running, &call),
             _ => Ok(Enlistment::Waits("it is being closed at this moment".to_owned())),
         }
+    }
+
+    /// The id of the replica here, when the leader that calls knows it no more.
+    fn removed_by(&self, call: &EnlistCall) -> Option<ReplicaId> {
+        let serving = self.serving().filter(|serving| serving.system == call.system)?;
+        let status = serving.replica.replicas();
+        let unknown = !call.replicas.contains(&status.me.id);
+        let took_part = !status.replicas.set.addresses.is_empty();
+        (unknown && took_part && call.term > status.info.term).then_some(status.me.id)
     }
 
     /// Stops being a replica and sets the database aside, when this very replica is meant.
@@ -513,11 +523,17 @@ impl Keeper {
     }
 }
 
-fn enlisted_already(running: &Running, system: Uuid) -> Result<Enlistment, Fault> {
-    match running.serving.system == system {
-        true => Ok(Enlistment::Enlisted(running.id())),
-        false => Err(foreign(running.serving.system, system)),
+fn enlisted_already(running: &Running, call: &EnlistCall) -> Result<Enlistment, Fault> {
+    let (known, id) = (running.serving.system, running.id());
+    if known != call.system {
+        return Err(foreign(known, call.system));
     }
+    let took_part = !running.serving.replica.replicas().replicas.set.addresses.is_empty();
+    if took_part && !call.replicas.contains(&id) {
+        let why = "its replica takes part under a leader that this one does not know of";
+        return Ok(Enlistment::Waits(why.to_owned()));
+    }
+    Ok(Enlistment::Enlisted(id))
 }
 
 fn foreign(known: Uuid, asked: Uuid) -> Fault {

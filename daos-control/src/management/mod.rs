@@ -21,7 +21,7 @@ mod usable;
 
 pub use administration::Change;
 pub use keeper::{ManagementKeeper, Opening};
-pub use network::{Enlistment, ReplicaHosts};
+pub use network::{EnlistCall, Enlistment, ReplicaHosts};
 pub use push::push_group_map;
 pub use replica::{Replicas, is_local};
 pub use running::Serving;

@@ -26,6 +26,19 @@ const QUESTION: Duration = Duration::from_secs(5);
 /// Making a database takes a few syncs of a disk that may be busy.
 const ENLIST: Duration = Duration::from_secs(20);
 
+/// What a leader says when it asks a host to become a replica.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnlistCall {
+    /// The system.
+    pub system: Uuid,
+    /// The address under which the system knows the host.
+    pub address: ControlAddress,
+    /// The leader's term.
+    pub term: u64,
+    /// All replicas that the leader knows.
+    pub replicas: Vec<ReplicaId>,
+}
+
 /// What a host answers to being asked to become a replica.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Enlistment {
@@ -70,11 +83,10 @@ impl ReplicaHosts {
     /// Asks a host to become a replica.
     pub(crate) async fn enlist(
         &self,
-        at: ControlAddress,
-        system: Uuid,
+        call: EnlistCall,
     ) -> Result<Enlistment, CallError> {
-        let connection = self.connect(at, ENLIST).await?;
-        wire::enlist(connection, self.system.clone(), system, at.to_string()).await
+        let connection = self.connect(call.address, ENLIST).await?;
+        wire::enlist(connection, self.system.clone(), call).await
     }
 
     /// Tells a host that its replica is none any more, or that the whole system is erased.

@@ -16,7 +16,7 @@ use tokio::sync::{Notify, watch};
 use tracing::{debug, info, warn};
 use uuid::Uuid;
 
-use super::network::{Enlistment, ReplicaHosts};
+use super::network::{EnlistCall, Enlistment, ReplicaHosts};
 
 /// A replica that answered within this time is alive.
 const LIVE: Duration = Duration::from_secs(2);
@@ -113,7 +113,7 @@ impl Reconciler {
         self.remember_who_left(&seen, memory);
         memory.enlisted.retain(|address, _| seen.wanted.contains(address));
         let asked = to_enlist(&seen);
-        self.enlist(&asked, memory).await;
+        self.enlist(&asked, &seen, memory).await;
         seen.enlisted.clone_from(&memory.enlisted);
         let steps = next(&seen);
         for step in &steps {
@@ -135,9 +135,17 @@ impl Reconciler {
     }
 
     /// Asks hosts side by side; one that does not answer holds up the others no longer than its deadline.
-    async fn enlist(&self, hosts: &[ControlAddress], memory: &mut Memory) {
-        let calls = hosts.iter().map(|at| async move {
-            (*at, self.hosts.enlist(*at, self.system).await)
+    async fn enlist(&self, hosts: &[ControlAddress], seen: &Seen, memory: &mut Memory) {
+        let term = self.replica.role().borrow().term;
+        let replicas: Vec<ReplicaId> = seen.taking_part.iter().map(|replica| replica.id).collect();
+        let calls = hosts.iter().map(|at| {
+            let call = EnlistCall {
+                system: self.system,
+                address: *at,
+                term,
+                replicas: replicas.clone(),
+            };
+            async move { (*at, self.hosts.enlist(call).await) }
         });
         let mut waits = BTreeMap::new();
         for (at, answer) in join_all(calls).await {

@@ -109,9 +109,16 @@ pub(super) async fn start(
         make_empty(&opening, Uuid::new_v4()).await?;
     }
     let directory = opening.directory.clone();
-    let store = on_disk(&opening.directory, move || RedbStore::open(&directory, None)).await?;
+    let (store, seat) = on_disk(&opening.directory, move || {
+        let store = RedbStore::open(&directory, None)?;
+        let seat = Quorum::seat_of(&store)?;
+        Ok((store, seat))
+    })
+    .await?;
     let system = store.identity().uuid;
-    let (me, network) = (opening.own_address, Arc::new(hosts.clone()) as _);
+    // Where the others look for it, whatever this host's configuration says by now.
+    let me = seat.map_or(opening.own_address, |seat| seat.address);
+    let network = Arc::new(hosts.clone()) as _;
     let (store, times) = (Box::new(store), QuorumOptions::default());
     let quorum = match founding {
         Some(wanted) => {

@@ -13,7 +13,7 @@ use tonic::Request;
 use super::gate::{Call, Gate, Reply};
 use crate::client::{ReplicaSetStatus, ReplicaStatus};
 use crate::fault::{Fault, code};
-use crate::management::{Change, Enlistment, Management, ManagementKeeper, Serving};
+use crate::management::{Change, EnlistCall, Enlistment, Management, ManagementKeeper, Serving};
 use crate::system_ops::resolve_host;
 use crate::wire::{CallError, NotReady};
 
@@ -51,9 +51,14 @@ impl Replica for ReplicaService {
     async fn enlist(&self, request: Request<v1::EnlistReq>) -> Reply<v1::EnlistResp> {
         self.gate
             .serve(request, |Call { message, .. }| async move {
-                let system = parsed("system_uuid", &message.system_uuid)?;
-                let address: ControlAddress = parsed("address", &message.address)?;
-                Ok(match self.keeper.enlist(system, address).await? {
+                let ids = message.replica_ids.iter().map(|id| parsed("replica_ids", id));
+                let call = EnlistCall {
+                    system: parsed("system_uuid", &message.system_uuid)?,
+                    address: parsed("address", &message.address)?,
+                    term: message.term,
+                    replicas: ids.collect::<Result<_, _>>()?,
+                };
+                Ok(match self.keeper.enlist(call).await? {
                     Enlistment::Enlisted(id) => {
                         v1::EnlistResp { replica_id: id.to_string(), waits_for: String::new() }
                     }

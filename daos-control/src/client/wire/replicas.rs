@@ -14,7 +14,7 @@ use crate::client::replicas::{
 };
 use crate::client::{HostAddr, HostSet};
 #[cfg(feature = "server")]
-use crate::management::Enlistment;
+use crate::management::{EnlistCall, Enlistment};
 use crate::wire::CallError;
 
 type Answer<T> = Result<Versioned<T>, CallError>;
@@ -140,11 +140,16 @@ pub(crate) async fn raft(connection: Connection, payload: Vec<u8>) -> Result<Vec
 pub(crate) async fn enlist(
     connection: Connection,
     sys: String,
-    system: uuid::Uuid,
-    address: String,
+    call: EnlistCall,
 ) -> Result<Enlistment, CallError> {
     let host = connection.host().clone();
-    let message = v1::EnlistReq { sys, system_uuid: system.to_string(), address };
+    let message = v1::EnlistReq {
+        sys,
+        system_uuid: call.system.to_string(),
+        address: call.address.to_string(),
+        term: call.term,
+        replica_ids: call.replicas.iter().map(ToString::to_string).collect(),
+    };
     let answer = connection
         .call(message, |channel, request| async move {
             stub!(ReplicaClient, channel).enlist(request).await

@@ -133,6 +133,18 @@ impl Quorum {
         seat::is_unused(store)
     }
 
+    /// The replica a store belongs to and where the others reach it, by the newest entry that says so; `None` before
+    /// it was added.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn seat_of(store: &dyn Store) -> Result<Option<Replica>, StoreError> {
+        let Some(id) = store.replica()? else { return Ok(None) };
+        let known = seat::last_replicas(store)?;
+        let address = known.and_then(|known| known.set.addresses.get(&id).copied());
+        Ok(address.map(|address| Replica { id, address }))
+    }
+
     async fn open(
         store: Box<dyn Store>,
         Known { me, vote, alone }: Known,
