@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use daos_membership::Role;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -35,7 +34,6 @@ pub async fn push_while_leading(
             .await;
         }
         tokio::select! {
-            () = leading => return,
             () = end.cancelled() => return,
             changed = states.changed() => if changed.is_err() { return },
         }

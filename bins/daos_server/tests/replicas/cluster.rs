@@ -41,7 +41,7 @@ impl Cluster {
     pub async fn start_and_format(&mut self, at: usize) -> Result<()> {
         self.hosts[at].start_server(&[])?;
         self.hosts[at].wait_for_log("waiting for storage format on server", 1).await?;
-        ensure_code(&self.hosts[at].dmg(&["storage", "format"]).await?, 0)
+        ensure_code(&self.hosts[at].dmg(&["storage", "format", "--yes"]).await?, 0)
     }
 
     /// All hosts started and formatted, one system with an engine of each, and all replicas voting.
