@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use daos_control::testing::HostRig;
 use rig::{Result, ensure_code, formatted, members, plain_host};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::ChildStdout;
 
 /// What a stand-in engine has to end in good order.
 const GRACE: Duration = Duration::from_secs(5);
@@ -75,23 +77,79 @@ async fn r155_r164_the_only_replica_leads_and_the_system_can_be_asked() -> Resul
     host.clear().await
 }
 
+/// The next line of a command that goes on that holds all of these words.
+async fn line_with(lines: &mut Lines<BufReader<ChildStdout>>, words: &[&str]) -> Result<String> {
+    let found = async {
+        while let Some(line) = lines.next_line().await? {
+            if words.iter().all(|word| line.contains(word)) {
+                return Ok(line);
+            }
+        }
+        Err(std::io::Error::other(format!("it ended before {words:?}")))
+    };
+    tokio::time::timeout(Duration::from_secs(60), found).await?
+}
+
+/// Whether its engine ends itself when it finds itself excluded, or runs on: once cleared it is back without anybody
+/// starting it. What happened meanwhile is followed live and listed afterwards.
 #[tokio::test]
-async fn an_excluded_rank_stays_out_until_it_is_cleared_and_started_again() -> Result<()> {
+async fn an_excluded_rank_stays_out_until_it_is_cleared_and_then_joins_by_itself() -> Result<()> {
     let mut host = plain_host(2)?;
-    // An engine that finds itself excluded ends; here it comes back only when it is told to.
+    // An engine that finds itself excluded ends; nothing but the clearing brings it back here.
     host.write_config(&format!("{}disable_engine_auto_restart: true\n", host.default_config()))?;
     formatted(&mut host, 2).await?;
     let before = members(&host).await?;
+    let mut following = host.dmg_going_on(&["system", "events", "-f"])?;
+    let mut told = BufReader::new(following.stdout.take().expect("a pipe")).lines();
+    line_with(&mut told, &["joined", "(by engine)"]).await?;
+
+    let last = refused(&host, "system exclude --ranks 0-1").await?;
+    assert!(last.contains("code = 1415") && last.contains("--force-last-usable"), "{last}");
     dmg(&host, "system exclude --ranks 1").await?;
+    line_with(&mut told, &["admin_excluded", "rank 1", "(by administrator at 127.0.0.1)"]).await?;
     assert_eq!(members(&host).await?[1].state, "adminexcluded");
-    let told = refused(&host, "system stop --ranks 1").await?;
-    assert!(told.contains("code = 622"), "{told}");
+    for line in ["system stop --ranks 1", "system drain --ranks 1"] {
+        let told = refused(&host, line).await?;
+        assert!(told.contains("code = 622"), "{line}: {told}");
+    }
+    let waited = refused(&host, "system wait --for joined=2 --timeout 0").await?;
+    assert!(waited.contains("1 of 1 members are joined"), "{waited}");
+    dmg(&host, "system wait --for all-joined --timeout 0").await?;
+
     dmg(&host, "system clear-exclude --ranks 1").await?;
-    assert_eq!(members(&host).await?[1].state, "excluded");
-    dmg(&host, "system stop").await?;
-    dmg(&host, "system start").await?;
-    host.wait_for_joined(2).await?;
+    line_with(&mut told, &["exclusion_cleared", "rank 1", "adminexcluded -> excluded"]).await?;
+    let waited = dmg(&host, "system wait --for joined=2 --timeout 60s").await?;
+    assert_eq!(waited, "2 of 2 members are joined\n");
+    line_with(&mut told, &["rejoined", "rank 1", "excluded -> joined"]).await?;
     assert_eq!(members(&host).await?, before);
+    let listed = dmg(&host, "system events --after 0 --limit 500").await?;
+    for kind in ["leader", "joined", "admin_excluded", "exclusion_cleared", "rejoined"] {
+        assert!(listed.contains(&format!(" {kind} ")), "{kind}: {listed}");
+    }
+    host.clear().await
+}
+
+/// The members as they change, one document a change.
+#[tokio::test]
+async fn members_are_watched_while_ranks_stop_and_start() -> Result<()> {
+    let mut host = plain_host(2)?;
+    formatted(&mut host, 2).await?;
+    let mut watching = host.dmg_going_on(&["--json", "system", "query", "--watch"])?;
+    let mut shown = BufReader::new(watching.stdout.take().expect("a pipe")).lines();
+    let joined = |line: &str| line.matches("\"joined\"").count();
+    let first = line_with(&mut shown, &["members"]).await?;
+    assert_eq!(joined(&first), 2, "{first}");
+    dmg(&host, "system stop --ranks 1").await?;
+    let stopped = line_with(&mut shown, &["\"stopped\""]).await?;
+    assert_eq!(joined(&stopped), 1, "{stopped}");
+    dmg(&host, "system start --ranks 1").await?;
+    while joined(&line_with(&mut shown, &["members"]).await?) < 2 {}
+    for (line, code) in [("system drain --ranks 1", "1365"), ("system reint --ranks 1", "1365")] {
+        let told = refused(&host, line).await?;
+        assert!(told.contains(code) && told.contains("there is no pool"), "{line}: {told}");
+    }
+    let cleaned = dmg(&host, "system cleanup client7").await?;
+    assert_eq!(cleaned, "No pool handles of client7 to revoke\n");
     host.clear().await
 }
 

@@ -15,7 +15,7 @@ use super::gate::{StorageGate, StorageHold};
 use super::instance::{Command, EngineParts, EngineTask, is_settled};
 use super::machine::Event;
 use super::outcome::{RankAction, RankOutcome};
-use super::state::{EngineState, EngineStatus, StopReason};
+use super::state::{AfterStop, EngineState, EngineStatus, StopReason};
 use crate::fault::{Fault, code};
 use crate::supervisor::{LogMasks, Supervisor};
 
@@ -145,12 +145,16 @@ impl Engines {
         join_all(self.of_ranks(ranks).map(|(slot, rank)| async move {
             let state = slot.status.borrow().state.clone();
             match state {
-                EngineState::Running { .. } => {
+                // A join that is under way may have been refused already.
+                EngineState::Running { .. } | EngineState::Joining { .. } => {
                     let (kill, reason) = (true, StopReason::Requested);
                     slot.tell(Event::StopRequested { kill, reason }).await;
                     slot.tell(Event::StartRequested).await;
                 }
-                EngineState::Failed { .. } => slot.tell(Event::StartRequested).await,
+                EngineState::Failed { .. }
+                | EngineState::Stopping { then: AfterStop::Failed(_), .. } => {
+                    slot.tell(Event::StartRequested).await;
+                }
                 // It asks for itself.
                 state if state.has_process() || state == EngineState::Checking => {}
                 state => {

@@ -338,6 +338,16 @@ impl HostRig {
         self.run("dmg", &all).await
     }
 
+    /// Starts `dmg` against this host for a command that goes on. Its standard output is a pipe; dropped, it ends.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn dmg_going_on(&self, arguments: &[&str]) -> io::Result<Child> {
+        let mut command = self.command("dmg");
+        command.arg("-o").arg(self.file("daos_control.yml")).args(arguments);
+        command.stdout(Stdio::piped()).kill_on_drop(true).spawn()
+    }
+
     /// Runs any of the programs to its end.
     ///
     /// # Errors
