@@ -118,6 +118,10 @@ impl Log {
             }
             for entry in chunk {
                 next = entry.id.index;
+                // The store hands out what follows; the entries asked for may be purged.
+                if next > end {
+                    break;
+                }
                 size += entry.payload.len();
                 found.push(self.decode(entry).map_err(|error| error.fatal())?);
             }

@@ -1,5 +1,6 @@
 //! The library's own suite for storage, over both of our stores.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::ops::RangeBounds;
 use std::sync::Arc;
@@ -14,27 +15,29 @@ use super::machine::{Growth, Machine};
 use super::types::{RaftEntry, RaftLogId, RaftVote, Types, from_raft_id};
 use crate::conformance::samples;
 use crate::replica::{RecordedReplicas, ReplicaId};
-use crate::store::{LogBounds, LogEntry, LogId, MemDisk, RedbStore, Store, StoredSnapshot};
+use crate::store::{LogEntry, LogId, MemDisk, RedbStore, Store, StoredSnapshot};
 use crate::system::System;
 
-/// Our log, except for two things that the suite does and no replica: it purges what no snapshot holds, so a
-/// snapshot is made first; and it begins logs in the middle, so blank entries are put before them.
+/// Our log, except for what the suite does and no replica: it purges what no snapshot holds, so a snapshot is made
+/// first; it begins logs in the middle, so blank entries are put before them; it writes over entries, so these are
+/// dropped first, even within one call; and it writes again what was purged, which is left out.
 struct Covered {
     log: Log,
     disk: Arc<Disk>,
 }
 
 impl Covered {
-    async fn fill_up_to(&self, index: u64) {
+    /// Says from where on entries can be appended.
+    async fn make_room(&self, index: u64) -> u64 {
         let fill = move |store: &dyn Store| {
+            store.truncate(index + 1)?;
             let bounds = store.bounds()?;
-            if bounds != LogBounds::default() {
-                return Ok(());
-            }
-            let blank = |index| LogEntry { id: LogId { term: 0, index }, payload: Vec::new() };
-            store.append(&(1..=index).map(blank).collect::<Vec<_>>())
+            let last = bounds.last.max(bounds.snapshot).unwrap_or(LogId { term: 0, index: 0 });
+            let blank = |index| LogEntry { id: LogId { index, ..last }, payload: Vec::new() };
+            store.append(&(last.index + 1..=index).map(blank).collect::<Vec<_>>())?;
+            Ok(last.index.max(index))
         };
-        self.disk.read(fill).await.unwrap();
+        self.disk.read(fill).await.unwrap()
     }
 
     async fn cover(&self, id: RaftLogId) {
@@ -86,9 +89,12 @@ impl RaftLogStorage<Types> for Covered {
         I: IntoIterator<Item = RaftEntry> + Send,
         I::IntoIter: Send,
     {
-        let entries: Vec<RaftEntry> = entries.into_iter().collect();
-        self.fill_up_to(entries.first().map_or(0, |entry| entry.log_id.index)).await;
-        self.log.append(entries, callback).await
+        let mut entries: BTreeMap<u64, RaftEntry> =
+            entries.into_iter().map(|entry| (entry.log_id.index, entry)).collect();
+        if let Some(first) = entries.keys().next() {
+            entries = entries.split_off(&self.make_room(*first).await);
+        }
+        self.log.append(entries.into_values().collect::<Vec<_>>(), callback).await
     }
 
     async fn truncate(&mut self, id: RaftLogId) -> Outcome<()> {
