@@ -9,7 +9,8 @@ use tokio::task::JoinSet;
 
 use super::samples::{admit, command};
 use crate::command::{Change, Command};
-use crate::replicate::{Replicate, ReplicateError, Role};
+use crate::replica::ReplicaId;
+use crate::replicate::{ReplicasError, Replicate, ReplicateError, Role};
 use crate::system::System;
 
 /// Time for what happens at once on a healthy replica.
@@ -35,6 +36,7 @@ pub async fn replicate_suite(mut new_place: impl FnMut() -> Box<dyn ReplicaPlace
     applies_each_of_many_once(new_place()).await;
     survives_callers_that_leave(new_place()).await;
     starts_again_from_a_snapshot(new_place()).await;
+    knows_its_replicas(new_place()).await;
     refuses_after_shutdown(new_place()).await;
 }
 
@@ -147,6 +149,42 @@ async fn starts_again_from_a_snapshot(mut place: Box<dyn ReplicaPlace>) {
     let replica = place.start().await;
     assert_eq!(state(&*replica), expected, "entries after a snapshot are applied on top of it");
     replica.shutdown().await;
+}
+
+async fn knows_its_replicas(mut place: Box<dyn ReplicaPlace>) {
+    let replica = place.start().await;
+    replica.propose(command(vec![admit(1)])).await.unwrap();
+    // A status may be a moment behind, not more.
+    let settled = async {
+        while replica.replicas().applied != replica.replicas().last_log {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(SOON, settled).await.expect("what was proposed is shown as applied");
+    let status = replica.replicas();
+    assert_eq!(status.leader, Some(status.me), "a leader knows that it leads");
+    assert_eq!(status.me.address, status.info.me);
+    assert!(status.replicas.set.is_voter(status.me.id), "it counts itself");
+    assert!(!status.changing && status.leader_heard.is_none());
+    assert!(status.applied.is_some_and(|id| id.term >= 1 && id.index >= 1));
+    assert_eq!(status.lag_of(status.me.id), Some(0));
+    for other in status.replicas.set.voting().iter().filter(|other| **other != status.me) {
+        assert!(status.progress.contains_key(&other.id), "{other} is followed");
+    }
+    let nobody = ReplicaId(0xBAD);
+    assert_eq!(status.lag_of(nobody), None);
+    let before = state(&*replica);
+    let refused = replica.change_voters(&[nobody], &[], SOON).await;
+    assert!(refused.is_err(), "a vote was given to nobody");
+    assert!(replica.change_voters(&[], &[nobody], SOON).await.is_err());
+    if status.replicas.set.is_lone_voter(status.me.id) {
+        assert!(matches!(replica.give_way("a test"), Err(ReplicasError::Alone)));
+        replica.confirm_leadership(SOON).await.unwrap();
+    }
+    assert_eq!(state(&*replica), before);
+    replica.shutdown().await;
+    assert!(replica.change_voters(&[nobody], &[], SOON).await.is_err());
+    assert!(replica.give_way("a test").is_err());
 }
 
 async fn refuses_after_shutdown(mut place: Box<dyn ReplicaPlace>) {

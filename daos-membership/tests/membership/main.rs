@@ -14,6 +14,7 @@ mod quorum;
 mod quorum_changes;
 mod quorum_chaos;
 mod quorum_faults;
+mod quorum_stall;
 mod service;
 mod service_leading;
 mod states_table;
