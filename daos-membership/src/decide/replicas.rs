@@ -226,7 +226,9 @@ pub fn next(seen: &Seen) -> Vec<Step> {
         }
     }
     let unwanted = |replica: &&Taking| !replica.voter && !seen.may_stay(replica);
-    steps.extend(seen.taking_part.iter().filter(unwanted).map(|replica| Step::Drop { id: replica.id }));
+    steps.extend(
+        seen.taking_part.iter().filter(unwanted).map(|replica| Step::Drop { id: replica.id }),
+    );
     steps.extend(seen.voters().map(|voters| Step::Vote { voters }));
     steps
 }
@@ -297,7 +299,11 @@ impl Seen {
     }
 
     fn ids(&self, choose: impl Fn(&Taking) -> bool) -> BTreeSet<ReplicaId> {
-        self.taking_part.iter().filter(|replica| choose(replica)).map(|replica| replica.id).collect()
+        self.taking_part
+            .iter()
+            .filter(|replica| choose(replica))
+            .map(|replica| replica.id)
+            .collect()
     }
 }
 
@@ -437,7 +443,10 @@ mod tests {
     fn more_replicas_are_odd_and_at_most_seven() {
         let wanted = hosts(&[1]);
         assert_eq!(add(&wanted, &hosts(&[2, 3]), Even::Refuse), Ok(hosts(&[1, 2, 3])));
-        assert_eq!(add(&wanted, &hosts(&[2]), Even::Refuse), Err(ReplicasRefused::Even { count: 2 }));
+        assert_eq!(
+            add(&wanted, &hosts(&[2]), Even::Refuse),
+            Err(ReplicasRefused::Even { count: 2 })
+        );
         assert_eq!(add(&wanted, &hosts(&[2]), Even::Accept), Ok(hosts(&[1, 2])));
         let already = ReplicasRefused::Already { address: at(1) };
         assert_eq!(add(&wanted, &hosts(&[2, 1]), Even::Refuse), Err(already));
@@ -451,7 +460,10 @@ mod tests {
         let all = || vec![voter(1), voter(2), voter(3), silent(voter(4)), silent(voter(5))];
         let now = seen(&[1, 2, 3, 4, 5], all(), &[]);
         assert_eq!(remove(&now, &hosts(&[4, 5]), Even::Refuse), Ok(hosts(&[1, 2, 3])));
-        assert_eq!(remove(&now, &hosts(&[4]), Even::Refuse), Err(ReplicasRefused::Even { count: 4 }));
+        assert_eq!(
+            remove(&now, &hosts(&[4]), Even::Refuse),
+            Err(ReplicasRefused::Even { count: 4 })
+        );
         assert_eq!(remove(&now, &hosts(&[4]), Even::Accept), Ok(hosts(&[1, 2, 3, 5])));
         let refused = remove(&now, &hosts(&[2, 3]), Even::Refuse);
         assert_eq!(refused, Err(ReplicasRefused::NoLiveMajority { left: 3, live: 1 }));

@@ -33,7 +33,7 @@ pub(super) enum Request {
     /// Something else is to change. Committed by itself.
     Change {
         /// Decides on the state at the moment of its turn.
-        decide: Box<dyn FnOnce(&System, &Moment) -> Decided + Send>,
+        decide: Decide,
     },
 }
 
@@ -45,6 +45,9 @@ pub(super) struct Moment {
     /// How many deaths are believed at once.
     pub(super) damping: Damping,
 }
+
+/// Decides on the state at one moment.
+pub(super) type Decide = Box<dyn FnOnce(&System, &Moment) -> Decided + Send>;
 
 /// A decision, and whom to tell what became of it.
 pub(super) struct Decided {

@@ -49,7 +49,7 @@ async fn no_election_is_held_without_a_fault() {
     let leader = cluster.found_all().await;
     cluster.network.disturb(0, Duration::from_millis(40));
     let term = leader.role().borrow().term;
-    for n in 1..=200 {
+    for n in 1..=80 {
         leader.propose(command(vec![admit(n)])).await.unwrap();
         sleep(Duration::from_secs(3)).await;
     }
