@@ -91,7 +91,7 @@ mod tests {
 
     use super::*;
     use crate::client::{ClientConfig, HostSet, Transport};
-    use crate::management::{ManagementKeeper, Replicas};
+    use crate::management::{ManagementKeeper, ReplicaHosts, Replicas};
     use crate::supervisor::EngineReady;
 
     fn ask() -> JoinAsk {
@@ -126,7 +126,7 @@ mod tests {
         };
         let client = Client::new(&settings).unwrap();
         let replicas = Replicas { addresses: vec![own.parse().unwrap()], own: Some(0) };
-        let (keeper, management) = ManagementKeeper::new(replicas);
+        let (keeper, management) = ManagementKeeper::new(replicas, ReplicaHosts::new(&client, "n"));
         let joiner = Joiner::new(client, management);
         let asked = ask();
         let joining = joiner.join(&asked);

@@ -58,7 +58,9 @@ impl Serving {
             Change::Remove => remove(&Seen { wanted: wanted.to_vec(), ..now }, &named, even),
         };
         self.membership.want_replicas(decide).await?;
-        info!("replicas of the management service: {change:?} {hosts:?}, as an administrator asked");
+        info!(
+            "replicas of the management service: {change:?} {hosts:?}, as an administrator asked"
+        );
         self.nudge.notify_one();
         let deadline = Instant::now() + SETTLE;
         while !self.settled() && Instant::now() < deadline {

@@ -66,7 +66,12 @@ fn first(answers: Vec<Result<ReplicaStatus, CallError>>) -> Heard {
     let mut heard = Heard::Nothing;
     for answer in answers {
         match answer {
-            Ok(ReplicaStatus { kind: ReplicaKind::Running, system: Some(system), replicas, .. }) => {
+            Ok(ReplicaStatus {
+                kind: ReplicaKind::Running,
+                system: Some(system),
+                replicas,
+                ..
+            }) => {
                 return Heard::System(system, replicas);
             }
             Err(CallError::Unimplemented(_)) => heard = Heard::CannotSay,

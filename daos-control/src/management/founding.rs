@@ -65,9 +65,9 @@ pub fn founding(configured: &[SocketAddrV4], said: &[(SocketAddrV4, Said)]) -> F
     if let Some((system, at)) = serving {
         return Founding::Join { system, at };
     }
-    let reasons = said.iter().filter_map(|(at, said)| {
-        obstacle(configured, said).map(|why| format!("{at} ({why})"))
-    });
+    let reasons = said
+        .iter()
+        .filter_map(|(at, said)| obstacle(configured, said).map(|why| format!("{at} ({why})")));
     let reasons: Vec<String> = reasons.collect();
     match reasons.is_empty() {
         true => Founding::Make,

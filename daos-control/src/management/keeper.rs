@@ -222,7 +222,8 @@ impl ManagementKeeper {
     pub async fn erase_everywhere(&self) -> Result<(), Fault> {
         if let Some(serving) = self.serving() {
             let status = serving.replica.replicas();
-            let others = status.replicas.set.addresses.iter().filter(|(id, _)| **id != status.me.id);
+            let others =
+                status.replicas.set.addresses.iter().filter(|(id, _)| **id != status.me.id);
             let told = others.map(|(id, at)| async move {
                 let answer = self.0.hosts.dismiss(*at, serving.system, *id, true).await;
                 (*at, answer)
@@ -241,9 +242,9 @@ impl ManagementKeeper {
     /// # Errors
     /// When it cannot be removed.
     pub async fn erase_if(&self, system: Uuid, id: ReplicaId) -> Result<bool, Fault> {
-        let meant = self.serving().is_some_and(|serving| {
-            serving.system == system && serving.replica.me().id == id
-        });
+        let meant = self
+            .serving()
+            .is_some_and(|serving| serving.system == system && serving.replica.me().id == id);
         if meant {
             self.erase().await?;
             info!("the system was erased");
@@ -296,7 +297,9 @@ impl ManagementKeeper {
                 Held::Nothing => {
                     let why = match &*self.0.told.state.borrow() {
                         ManagementState::Failed(fault) => fault.to_string(),
-                        _ => "the storage of its engine 0 is not ready (format required?)".to_owned(),
+                        _ => {
+                            "the storage of its engine 0 is not ready (format required?)".to_owned()
+                        }
                     };
                     return Ok(Enlistment::Waits(why));
                 }
@@ -319,8 +322,11 @@ impl ManagementKeeper {
         let Held::Waiting(waiting) = &*held else {
             return Ok(Enlistment::Waits("it is being opened or closed at this moment".to_owned()));
         };
-        let opening =
-            Opening { expected: Some(system), own_address: call.address, ..waiting.opening.clone() };
+        let opening = Opening {
+            expected: Some(system),
+            own_address: call.address,
+            ..waiting.opening.clone()
+        };
         make_empty(&opening, system).await?;
         self.run(&mut held, opening, None).await?;
         match &*held {
@@ -345,9 +351,7 @@ impl ManagementKeeper {
     pub async fn dismiss(&self, system: Uuid, id: ReplicaId) -> Result<bool, Fault> {
         let mut held = self.0.held.lock().await;
         let meant = match &*held {
-            Held::Running(running) => {
-                running.serving.system == system && running.id() == id
-            }
+            Held::Running(running) => running.serving.system == system && running.id() == id,
             _ => false,
         };
         let Held::Running(running) = std::mem::take(&mut *held) else { return Ok(false) };
@@ -356,7 +360,8 @@ impl ManagementKeeper {
             return Ok(false);
         }
         self.0.serving.send_replace(None);
-        let waits_for = "this host was removed from the replicas of the management service".to_owned();
+        let waits_for =
+            "this host was removed from the replicas of the management service".to_owned();
         let me = running.opening.own_address.socket();
         let wanted = running.serving.membership.view().read(super::slot::wanted);
         self.learn(wanted.into_iter().filter(|address| me != (*address).into()).collect());
@@ -540,7 +545,9 @@ fn foreign(known: Uuid, asked: Uuid) -> Fault {
     Fault::new(
         "system",
         code::REPLICA_UNREADY,
-        format!("this host belongs to system {known} and cannot become a replica of system {asked}"),
+        format!(
+            "this host belongs to system {known} and cannot become a replica of system {asked}"
+        ),
         "format the storage of its engine 0 if it is to leave its system, or name another host",
     )
 }

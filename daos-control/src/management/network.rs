@@ -81,10 +81,7 @@ impl ReplicaHosts {
     }
 
     /// Asks a host to become a replica.
-    pub(crate) async fn enlist(
-        &self,
-        call: EnlistCall,
-    ) -> Result<Enlistment, CallError> {
+    pub(crate) async fn enlist(&self, call: EnlistCall) -> Result<Enlistment, CallError> {
         let connection = self.connect(call.address, ENLIST).await?;
         wire::enlist(connection, self.system.clone(), call).await
     }
@@ -115,7 +112,11 @@ impl ReplicaHosts {
         Ok(connection)
     }
 
-    async fn carry(&self, to: &Replica, message: &ReplicaMessage) -> Result<ReplicaMessage, String> {
+    async fn carry(
+        &self,
+        to: &Replica,
+        message: &ReplicaMessage,
+    ) -> Result<ReplicaMessage, String> {
         let text = |error: CallError| error.to_string();
         let connection = self.kept(to.address).map_err(text)?.until(Instant::now() + MESSAGE);
         let answer = wire::raft(connection, message.encode()).await.map_err(text)?;

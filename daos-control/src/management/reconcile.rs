@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use daos_membership::decide::replicas::{Seen, Step, Taking, next, to_enlist};
 use daos_membership::{
-    ControlAddress, MembershipHandle, Replica, ReplicaId, Replicate, ReplicasError, Role,
+    ControlAddress, MembershipHandle, Replica, ReplicaId, ReplicasError, Replicate, Role,
 };
 use futures_util::future::join_all;
 use tokio::sync::{Notify, watch};
@@ -139,12 +139,8 @@ impl Reconciler {
         let term = self.replica.role().borrow().term;
         let replicas: Vec<ReplicaId> = seen.taking_part.iter().map(|replica| replica.id).collect();
         let calls = hosts.iter().map(|at| {
-            let call = EnlistCall {
-                system: self.system,
-                address: *at,
-                term,
-                replicas: replicas.clone(),
-            };
+            let call =
+                EnlistCall { system: self.system, address: *at, term, replicas: replicas.clone() };
             async move { (*at, self.hosts.enlist(call).await) }
         });
         let mut waits = BTreeMap::new();
@@ -165,7 +161,9 @@ impl Reconciler {
             let news = *shown != waits;
             if news {
                 for (at, why) in waits.iter().filter(|(at, why)| shown.get(*at) != Some(*why)) {
-                    warn!("{at} is to be a replica of the management service and is none yet: {why}");
+                    warn!(
+                        "{at} is to be a replica of the management service and is none yet: {why}"
+                    );
                 }
                 *shown = waits;
             }
@@ -189,7 +187,11 @@ impl Reconciler {
                     .collect();
                 let add: Vec<ReplicaId> = voters.difference(&present).copied().collect();
                 let remove: Vec<ReplicaId> = present.difference(voters).copied().collect();
-                info!("replicas of the management service: {} begin to vote, {} leave", add.len(), remove.len());
+                info!(
+                    "replicas of the management service: {} begin to vote, {} leave",
+                    add.len(),
+                    remove.len()
+                );
                 self.replica.change_voters(&add, &remove, CHANGE).await
             }
         }

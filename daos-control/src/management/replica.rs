@@ -64,10 +64,13 @@ pub fn difference(configured: &[SocketAddrV4], replicated: &[SocketAddrV4]) -> O
     let list = |addresses: BTreeSet<&&SocketAddrV4>| {
         addresses.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
     };
-    let (more, less) = (list(ours.difference(&theirs).collect()), list(theirs.difference(&ours).collect()));
+    let (more, less) =
+        (list(ours.difference(&theirs).collect()), list(theirs.difference(&ours).collect()));
     let mut text = "mgmt_svc_replicas in the configuration is not what the system has".to_owned();
     if !more.is_empty() {
-        text += &format!("; no replicas yet: {more} ('dmg system ms add {more}', or take them off the list)");
+        text += &format!(
+            "; no replicas yet: {more} ('dmg system ms add {more}', or take them off the list)"
+        );
     }
     if !less.is_empty() {
         text += &format!("; not listed: {less} (list them, or 'dmg system ms remove {less}')");

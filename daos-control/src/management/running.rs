@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daos_membership::{
-    Clock as _, ControlAddress, LogId, Membership, MembershipHandle, MembershipOptions, Quorum, QuorumOptions,
-    RedbStore, ReplicaId, Replicate as _, Role, Store, StoreError, SystemClock, SystemIdentity,
+    Clock as _, ControlAddress, LogId, Membership, MembershipHandle, MembershipOptions, Quorum,
+    QuorumOptions, RedbStore, ReplicaId, Replicate as _, Role, Store, StoreError, SystemClock,
+    SystemIdentity,
 };
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -121,15 +122,12 @@ pub(super) async fn start(
     let network = Arc::new(hosts.clone()) as _;
     let (store, times) = (Box::new(store), QuorumOptions::default());
     let quorum = match founding {
-        Some(wanted) => {
-            Quorum::found(store, me, wanted, SystemClock.now(), network, times).await?
-        }
+        Some(wanted) => Quorum::found(store, me, wanted, SystemClock.now(), network, times).await?,
         None => Quorum::start(store, me, network, times).await?,
     };
     let replica = Arc::new(quorum);
     let options = MembershipOptions::new(opening.fabric_providers.clone());
-    let membership =
-        Membership::start(Arc::clone(&replica) as _, Arc::new(SystemClock), options);
+    let membership = Membership::start(Arc::clone(&replica) as _, Arc::new(SystemClock), options);
     let (tell_waits, waits) = watch::channel(BTreeMap::new());
     let nudge = Arc::new(Notify::new());
     let reconciler = Reconciler {
@@ -161,7 +159,10 @@ impl Serving {
         let status = self.replica.replicas();
         let leads = status.info.check_leader().is_ok();
         let (replicas, data_version) = self.membership.view().read(|system| {
-            (system.wanted_replicas().iter().map(ToString::to_string).collect(), system.data_version())
+            (
+                system.wanted_replicas().iter().map(ToString::to_string).collect(),
+                system.data_version(),
+            )
         });
         let index = |id: Option<LogId>| id.map_or(0, |id| id.index);
         ReplicaStatus {

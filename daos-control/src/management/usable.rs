@@ -62,14 +62,15 @@ fn leads(serving: &Serving) -> bool {
 fn another_could_lead(serving: &Serving) -> bool {
     let me = serving.replica.me().id;
     let now = seen(&*serving.replica);
-    let others = now.taking_part.iter().filter(|replica| {
-        replica.id != me && replica.voter && replica.live && replica.caught_up
-    });
+    let others = now
+        .taking_part
+        .iter()
+        .filter(|replica| replica.id != me && replica.voter && replica.live && replica.caught_up);
     let addresses: Vec<_> = others.map(|replica| replica.address).collect();
     let joined = |system: &System| {
-        addresses.iter().any(|at| {
-            system.members_at(*at).any(|member| member.state == MemberState::Joined)
-        })
+        addresses
+            .iter()
+            .any(|at| system.members_at(*at).any(|member| member.state == MemberState::Joined))
     };
     serving.membership.view().read(joined)
 }

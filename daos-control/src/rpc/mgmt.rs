@@ -87,8 +87,7 @@ impl MgmtService {
 
     fn attached(&self, all_ranks: bool) -> Result<mgmt::GetAttachInfoResp, CallError> {
         let membership = self.management.replica()?;
-        let replicas: Vec<_> =
-            self.management.replicas().into_iter().map(Into::into).collect();
+        let replicas: Vec<_> = self.management.replicas().into_iter().map(Into::into).collect();
         Ok(to_proto::attach_response(
             &membership.group_members()?,
             &replicas,

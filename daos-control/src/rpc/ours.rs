@@ -82,7 +82,8 @@ impl HostService {
                     // What an engine that joins waits for in truth.
                     let joins = matches!(status.state, EngineState::Joining { .. });
                     if joins && !waits_for.is_empty() {
-                        engine.reason = format!("{}; the management service {waits_for}", engine.reason);
+                        engine.reason =
+                            format!("{}; the management service {waits_for}", engine.reason);
                     }
                     engine
                 })

@@ -39,10 +39,7 @@ impl Replica for ReplicaService {
             .await
     }
 
-    async fn status(
-        &self,
-        request: Request<v1::ReplicaStatusReq>,
-    ) -> Reply<v1::ReplicaStatusResp> {
+    async fn status(&self, request: Request<v1::ReplicaStatusReq>) -> Reply<v1::ReplicaStatusResp> {
         self.gate
             .serve(request, |_| async move { Ok(status_response(self.keeper.status().await)) })
             .await
@@ -136,9 +133,10 @@ impl ManagementService for ReplicaAdministration {
         request: Request<v1::ListReplicasReq>,
     ) -> Reply<v1::ReplicaSetResp> {
         self.gate
-            .serve(request, |_| async move {
-                Ok(set_response(self.serving()?.replica_set().await?))
-            })
+            .serve(
+                request,
+                |_| async move { Ok(set_response(self.serving()?.replica_set().await?)) },
+            )
             .await
     }
 

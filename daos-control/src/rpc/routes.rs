@@ -2,8 +2,8 @@
 
 use daos_proto::ctl::ctl_svc_server::CtlSvcServer;
 use daos_proto::daosx::v1::host_server::HostServer;
-use daos_proto::daosx::v1::members_server::MembersServer;
 use daos_proto::daosx::v1::management_service_server::ManagementServiceServer;
+use daos_proto::daosx::v1::members_server::MembersServer;
 use daos_proto::daosx::v1::replica_server::ReplicaServer;
 use daos_proto::daosx::v1::storage_server::StorageServer;
 use daos_proto::mgmt::mgmt_svc_server::MgmtSvcServer;

@@ -77,7 +77,8 @@ impl EngineDeeds for Deeds {
         let system = self.keeper.find_system(&self.management).await;
         same_system(index, &superblock, system)?;
         // Rank 0 is there for the host that makes the system, once: afterwards engine 0 there is as any other.
-        let host = Host { bootstrap: self.host.bootstrap && self.makes_system(), ..self.host.clone() };
+        let host =
+            Host { bootstrap: self.host.bootstrap && self.makes_system(), ..self.host.clone() };
         let ask = join::ask_for(index, &superblock, wished, &host, ready, replace);
         let answer = self.joiner.join(&ask).await?;
         join::settle(&path, &mut superblock, &ask, answer, system)?;
@@ -100,7 +101,8 @@ impl EngineDeeds for Deeds {
     async fn report_absence(&self, index: u32, how: String) {
         // Engines look at their storage side by side: the one with the system database may be later.
         let mut state = self.management.watch();
-        let opened = state.wait_for(|state| !matches!(state, ManagementState::Uninitialized { .. })).await;
+        let opened =
+            state.wait_for(|state| !matches!(state, ManagementState::Uninitialized { .. })).await;
         let Ok(state) = opened.map(|state| state.clone()) else { return };
         let Ok(superblock) = self.superblock(index) else { return };
         let Some(rank) = superblock.joined_rank().and_then(Rank::new) else { return };

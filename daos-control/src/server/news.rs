@@ -110,7 +110,7 @@ mod tests {
     use super::*;
     use crate::client::{ClientConfig, HostSet, Transport};
     use crate::drpc::RasId;
-    use crate::management::{ManagementKeeper, Replicas};
+    use crate::management::{ManagementKeeper, ReplicaHosts, Replicas};
 
     fn dead(rank: Option<u32>) -> RasEvent {
         let kind = RasType::StateChange;
@@ -160,7 +160,8 @@ mod tests {
         };
         let client = Client::new(&settings).unwrap();
         let replicas = Replicas { addresses: Vec::new(), own: None };
-        let (_keeper, management) = ManagementKeeper::new(replicas);
+        let (_keeper, management) =
+            ManagementKeeper::new(replicas, ReplicaHosts::new(&client, "n"));
         let (news, raised) = News::new();
         let end = CancellationToken::new();
         let task = tokio::spawn(forward_news(raised, management, client, end.clone()));

@@ -18,9 +18,7 @@ use super::launch::LaunchFacts;
 use super::news::{News, forward_news};
 use super::options::StartOptions;
 use super::parts::Parts;
-use super::place::{
-    claim, host, host_name, peers, restart, roles, security,
-};
+use super::place::{claim, host, host_name, peers, restart, roles, security};
 use super::storage_use::{EngineStorage, OpenDatabase};
 use super::upcalls::Upcalls;
 use crate::config::{DataPlane, ServerConfig};

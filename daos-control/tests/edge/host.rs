@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use daos_control::client::{Client, ClientConfig, Transport};
 use daos_control::config::{CommandLine, Surroundings, parse};
 use daos_control::engine::Engines;
 use daos_control::format::{
     FormatParts, FormatService, FormatTargets, Journal, NoSystemDatabase, NobodyUses, NobodyWatches,
 };
-use daos_control::client::{Client, ClientConfig, Transport};
 use daos_control::management::{ManagementKeeper, Opening, ReplicaHosts, Replicas};
 use daos_control::network;
 use daos_control::rpc::{Listening, Node, listen, routes};

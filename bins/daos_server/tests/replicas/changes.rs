@@ -25,7 +25,8 @@ async fn replicas_are_added_and_removed_while_the_system_runs() -> Result<()> {
     let address = cluster.address(leader);
     let even = cluster.hosts[1].dmg(&["system", "ms", "remove", &address]).await?;
     assert!(even.code == 1 && even.stderr.contains("code = 1390"), "{even:?}");
-    let forced = cluster.hosts[1].dmg(&["system", "ms", "remove", &address, "--force-even"]).await?;
+    let forced =
+        cluster.hosts[1].dmg(&["system", "ms", "remove", &address, "--force-even"]).await?;
     ensure_code(&forced, 0)?;
     let left: Vec<usize> = (0..3).filter(|at| *at != leader).collect();
     cluster.wait_for_voters(left[0], &left).await?;

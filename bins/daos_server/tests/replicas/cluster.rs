@@ -24,7 +24,8 @@ impl Cluster {
 
     /// Writes which hosts are replicas into the configurations of `whose`.
     pub fn list(&self, whose: &[usize], listed: &[usize]) -> Result<()> {
-        let list: Vec<String> = listed.iter().map(|at| format!("\"{}\"", self.address(*at))).collect();
+        let list: Vec<String> =
+            listed.iter().map(|at| format!("\"{}\"", self.address(*at))).collect();
         let list = format!("mgmt_svc_replicas: [{}]", list.join(", "));
         for host in whose.iter().map(|at| &self.hosts[*at]) {
             let alone = format!("mgmt_svc_replicas: [\"127.0.0.1:{}\"]", host.ports()[0]);

@@ -23,7 +23,8 @@ pub async fn run(session: &Session, command: ManagementCommand) -> Result<Outcom
 }
 
 fn hosts(change: &ChangeReplicas) -> Result<HostSet, Failure> {
-    HostSet::parse(&change.hosts).map_err(|error| Failure::from(daos_control::client::ClientError::from(error)))
+    HostSet::parse(&change.hosts)
+        .map_err(|error| Failure::from(daos_control::client::ClientError::from(error)))
 }
 
 fn shown(set: &ReplicaSetStatus) -> Outcome {

@@ -107,9 +107,8 @@ async fn nobody_yet(
 /// of hosts.
 fn engines_that_cannot_run(session: &Session, states: &HostResults<HostState>) -> String {
     let waiting = states.answers.iter().filter(|(_, state)| !state.management.is_empty());
-    let waiting = waiting.map(|(host, state)| {
-        (host, format!("the management service {}", state.management))
-    });
+    let waiting =
+        waiting.map(|(host, state)| (host, format!("the management service {}", state.management)));
     let lines = states.answers.iter().flat_map(|(host, state)| {
         let engines = state.engines.iter().filter(|engine| engine.cannot_run());
         engines.map(move |engine| {

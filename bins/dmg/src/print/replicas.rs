@@ -8,9 +8,8 @@ use super::table::Table;
 
 /// One row for each replica, then what makes the service weaker than it should be.
 pub fn replica_set(set: &ReplicaSetStatus) -> String {
-    let mut table = Table::new([
-        "Replica", "ID", "Role", "Voter", "Stored", "Lag", "Last Contact", "Note",
-    ]);
+    let mut table =
+        Table::new(["Replica", "ID", "Role", "Voter", "Stored", "Lag", "Last Contact", "Note"]);
     for replica in &set.replicas {
         let ReplicaEntry { address, id, role, voter, stored, lag, last_contact, note } = replica;
         let shown = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };

@@ -63,7 +63,10 @@ pub(in crate::client) async fn answered_by(
     Some(AnsweredBy { host, replica })
 }
 
-pub(in crate::client) async fn list(connection: Connection, sys: String) -> Answer<ReplicaSetStatus> {
+pub(in crate::client) async fn list(
+    connection: Connection,
+    sys: String,
+) -> Answer<ReplicaSetStatus> {
     let answer = connection
         .call(v1::ListReplicasReq { sys }, |channel, request| async move {
             stub!(ManagementServiceClient, channel).list_replicas(request).await
