@@ -39,6 +39,11 @@ impl Connector {
         Self { component, security }
     }
 
+    /// Whether peers are believed without proof.
+    pub(crate) fn is_insecure(&self) -> bool {
+        self.security.is_insecure()
+    }
+
     /// Connects to a host for calls that end by `deadline`.
     pub(crate) async fn open(
         &self,

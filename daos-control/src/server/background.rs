@@ -2,16 +2,19 @@
 //! One task each, ended by `drain`.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
+use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::engine::{EngineState, Engines};
 use crate::fault::Fault;
 use crate::format::{FormatRequest, FormatService};
 use crate::management::{Management, ManagementState, push_group_map};
 use crate::supervisor::Supervisor;
+use crate::tls::Security;
 
 /// Pushes the group map whenever this host's replica serves, until the end.
 pub async fn push_while_leading(
@@ -36,6 +39,27 @@ pub async fn push_while_leading(
         tokio::select! {
             () = end.cancelled() => return,
             changed = states.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// How often certificates that end soon are spoken of.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Warns of certificates that end within a month, at the start and every day after it.
+pub async fn watch_certificates(security: Security, end: CancellationToken) {
+    let mut days = interval(DAY);
+    loop {
+        tokio::select! {
+            () = end.cancelled() => return,
+            _ = days.tick() => {}
+        }
+        if let Some(credentials) = security.credentials().await {
+            for warning in credentials.ending_soon(SystemTime::now()) {
+                warn!(
+                    "{warning}; issue a new one with daos_server cert issue, no restart is needed"
+                );
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::background::{first_start, push_while_leading};
+use super::background::{first_start, push_while_leading, watch_certificates};
 use super::claims::Claims;
 use super::deeds::Deeds;
 use super::events::{deliver_engine_events, deliver_formats};
@@ -129,6 +129,7 @@ impl Server {
             Arc::clone(&supervisor),
             end.clone(),
         ));
+        tasks.spawn(watch_certificates(security.clone(), end.clone()));
         tasks.spawn(async move {
             join_all(engine_tasks).await;
         });

@@ -122,8 +122,13 @@ impl Certificate {
 
 /// Seconds since 1970.
 #[must_use]
-pub(crate) fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+pub(super) fn now() -> i64 {
+    seconds(SystemTime::now())
+}
+
+/// A moment in seconds since 1970.
+pub(super) fn seconds(moment: SystemTime) -> i64 {
+    let since = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 

@@ -4,9 +4,10 @@
 //! valid at that time, signed by the authority, made out to the expected component.
 
 use std::fmt;
+use std::time::SystemTime;
 
 use super::body::Body;
-use super::certificate::{Certificate, WARN_DAYS, now};
+use super::certificate::{Certificate, WARN_DAYS, now, seconds};
 use super::error::TlsError;
 use super::files::{self, CertificateFiles};
 use super::trust::{Purpose, Trust, words};
@@ -85,7 +86,8 @@ impl Credentials {
 
     /// What is to be said about certificates that end soon; empty while there is time.
     #[must_use]
-    pub fn ending_soon(&self, now: i64) -> Vec<String> {
+    pub fn ending_soon(&self, now: SystemTime) -> Vec<String> {
+        let now = seconds(now);
         let soon = self.certificates().filter(|certificate| certificate.days_left(now) < WARN_DAYS);
         soon.map(|certificate| {
             let (subject, end) = (&certificate.subject, certificate.ends());
@@ -95,11 +97,6 @@ impl Credentials {
             }
         })
         .collect()
-    }
-
-    #[cfg(test)]
-    pub(crate) fn serial(&self) -> &str {
-        self.chain.first().map_or("", |leaf| &leaf.serial)
     }
 }
 

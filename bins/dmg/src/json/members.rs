@@ -32,6 +32,7 @@ impl Serialize for Members {
             providers: &status.providers,
             sys_self_heal_policy: &status.self_heal,
             answered_by: status.answered_by.as_ref().map(super::answered_by),
+            insecure: status.insecure,
         };
         status.serialize(serializer)
     }
@@ -45,6 +46,8 @@ struct StatusJson<'a> {
     /// Ours: stock servers do not say it.
     #[serde(skip_serializing_if = "Option::is_none")]
     answered_by: Option<Value>,
+    /// Ours: stock tools do not say it.
+    insecure: bool,
 }
 
 struct MembersJson<'a>(&'a [Member]);

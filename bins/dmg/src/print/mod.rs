@@ -18,4 +18,6 @@ pub use network::fabrics;
 pub use plan::{losses, plans};
 pub use replicas::{answered_by, replica_set};
 pub use scan::{health, storage, storage_verbose};
-pub use system::{absent, members, members_verbose, operations, pairs, pools, self_heal_notice};
+pub use system::{
+    absent, insecure_notice, members, members_verbose, operations, pairs, pools, self_heal_notice,
+};

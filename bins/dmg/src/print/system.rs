@@ -67,6 +67,15 @@ pub fn absent(ranks: &RankSet, hosts: &str) -> String {
     out
 }
 
+/// A line about a system whose peers are not authenticated.
+pub fn insecure_notice(insecure: bool) -> &'static str {
+    if insecure {
+        "Insecure mode: no certificates are used, all callers are believed\n"
+    } else {
+        ""
+    }
+}
+
 /// A line about what the system does not heal by itself; empty when it heals everything, or did not say.
 pub fn self_heal_notice(policy: &str) -> String {
     if policy.is_empty() {

@@ -39,6 +39,8 @@ pub struct SystemStatus {
     pub self_heal: String,
     /// Which replica answered and how fresh it is; `None` where the server cannot say, as stock ones.
     pub answered_by: Option<AnsweredBy>,
+    /// Nobody shows certificates: this was asked without them, and a server that uses them would not have answered.
+    pub insecure: bool,
 }
 
 /// Who leads the management service.
@@ -72,10 +74,11 @@ impl Client {
     /// [`crate::wire::CallError::NotReady`] before the first format and before the first member; otherwise what the
     /// service answered or why it could not be reached.
     pub async fn system_query(&self, query: &SystemQuery) -> Result<SystemStatus, ClientError> {
-        self.ask_management("SystemQuery", Policy::ANSWER_AT_ONCE, |connection| {
+        let insecure = self.connector.is_insecure();
+        let asked = self.ask_management("SystemQuery", Policy::ANSWER_AT_ONCE, |connection| {
             wire::system::query(connection, self.system(), query.clone())
-        })
-        .await
+        });
+        Ok(SystemStatus { insecure, ..asked.await? })
     }
 
     /// Asks who leads, then every replica whether it is up (R164).

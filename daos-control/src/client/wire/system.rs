@@ -51,6 +51,7 @@ pub(in crate::client) async fn query(
         providers: answer.providers,
         self_heal: answer.sys_self_heal_policy,
         answered_by,
+        insecure: false, // the caller knows
     };
     Ok((answer.data_version, status))
 }
