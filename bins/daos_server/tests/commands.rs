@@ -41,6 +41,10 @@ fn r19_r66_help_is_given_at_every_level() {
         ("network scan", &["--provider", "--all"]),
         ("network list", &["--json"]),
         ("config", &["check", "convert", "schema"]),
+        ("cert", &["init", "issue", "show"]),
+        ("cert init", &["--dir", "--days", "--key", "--replace"]),
+        ("cert issue", &["admin", "server", "agent", "--san", "--days", "--key", "--ca-key"]),
+        ("cert show", &["[PATH]..."]),
         ("config check", &["<FILE>"]),
         ("config convert", &["<FILE>"]),
         ("version", &["--json"]),
@@ -53,6 +57,40 @@ fn r19_r66_help_is_given_at_every_level() {
             }
         }
     }
+}
+
+/// The way of `docs/security.md`, from an empty directory to certificates that are shown.
+#[test]
+fn certificates_are_made_shown_and_not_overwritten() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let at = dir.path().display();
+    let ok = |line: String| {
+        let told = daos_server(&line);
+        assert_eq!((told.status.code(), text(&told.stderr)), (Some(0), ""), "{line}");
+        text(&told.stdout).to_owned()
+    };
+    assert!(ok(format!("cert init --dir {at}")).contains("daosCA.key on this host only"));
+    for role in ["admin", "server", "agent"] {
+        let told = ok(format!("cert issue --dir {at} {role} --san node1 --san 10.0.0.1 --days 20"));
+        assert!(told.contains(&format!("CN={role}, until ")), "{told}");
+    }
+    let shown = ok(format!("cert show {at}"));
+    for words in
+        ["authority", "DNS:node1, IP:10.0.0.1", "renew it soon", "1094 days left", "SHA-256"]
+    {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    let shown = ok(format!("cert show --json {at}/server.crt"));
+    let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+    let server = &shown["certificates"][0];
+    assert_eq!((&server["role"], &server["days_left"]), (&"server".into(), &19.into()));
+    for line in [format!("cert init --dir {at}"), format!("cert issue --dir {at} admin")] {
+        let told = daos_server(&line);
+        assert_eq!(told.status.code(), Some(1), "{line}");
+        assert!(text(&told.stderr).contains("code = 1408"), "{}", text(&told.stderr));
+    }
+    let told = daos_server("cert show /nonexistent/server.crt");
+    assert!(told.status.code() == Some(1) && text(&told.stderr).contains("code = 901"));
 }
 
 #[test]
