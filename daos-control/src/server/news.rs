@@ -4,6 +4,7 @@
 //! Raised by `events` and `deeds`, forwarded by one task of the server. Events that other hosts forward do not pass here.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -19,6 +20,8 @@ use crate::system_ops::hear;
 const WAITING: usize = 1024;
 /// Events that are sent at a time: many ranks may die together.
 const AT_A_TIME: usize = 16;
+/// A leader makes sure of it before it hears an event, within this time.
+const CONFIRM: Duration = Duration::from_secs(5);
 
 /// Raises events; cheap to clone.
 #[derive(Debug, Clone)]
@@ -87,7 +90,12 @@ pub async fn forward_news(
 /// The leader hears its own host directly; whoever else leads is asked, as often as the client asks.
 async fn forward(sequence: u64, event: RasEvent, management: Management, client: Client) {
     if let ManagementState::Running(membership) = management.state() {
-        match hear(&membership, &event).await {
+        // A leader that was replaced without knowing would find nothing to change.
+        let heard = match membership.confirm_leadership(CONFIRM).await {
+            Ok(()) => hear(&membership, &event).await,
+            Err(elsewhere) => Err(elsewhere),
+        };
+        match heard {
             Ok(()) => return,
             Err(elsewhere) => debug!("event {} is for another replica: {elsewhere}", event.id),
         }
@@ -103,7 +111,6 @@ async fn forward(sequence: u64, event: RasEvent, management: Management, client:
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
-    use std::time::Duration;
 
     use tokio::time::timeout;
 

@@ -3,7 +3,6 @@
 //! One task on the engine's only thread. It is told by `life` (rank, maps) and tells it (who died, newer maps, that this
 //! engine is excluded).
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use tokio::time::Instant;
 use super::exchange::{Asked, ask, send, serve};
 use super::map::PeerMap;
 use super::message::{Answer, Greeting, Question, encode_question};
-use super::spread::{BRANCHES, children};
+use super::passing::{Parcel, pass_on};
 use super::swim::{Order, Swim, Times};
 
 /// Connections of others at a time; the rest wait in the backlog of the listener.
@@ -23,11 +22,9 @@ const GUESTS: usize = 64;
 /// Questions that were read and not yet looked at.
 const QUESTIONS: usize = 32;
 /// One step of passing a map on, or getting one.
-const MAP_PATIENCE: Duration = Duration::from_secs(5);
-/// Slower peers do not hold up a newer map for longer.
-const COALESCE: Duration = Duration::from_millis(200);
-/// Peers whose part of the tree is taken over in one round because they are gone; the others ask for the map themselves.
-const MOST_ADOPTED: usize = 64;
+pub(super) const MAP_PATIENCE: Duration = Duration::from_secs(5);
+/// Engines that left the group and are told so, at most.
+const MOST_FAREWELLS: usize = 64;
 /// No rank: whoever gets a map with this root passes it on to nobody.
 const NO_TREE: u32 = u32::MAX;
 /// A listener without descriptors is left alone for so long.
@@ -134,15 +131,6 @@ pub struct Node {
     spread: watch::Sender<Option<Arc<Parcel>>>,
 }
 
-/// A map on its way through the tree.
-#[derive(Debug)]
-struct Parcel {
-    map: Arc<PeerMap>,
-    own: u32,
-    root: u32,
-    message: Vec<u8>,
-}
-
 impl Node {
     /// A node that listens, what tells it, and what it tells.
     pub fn new(
@@ -245,7 +233,7 @@ impl Node {
     fn bid_farewell(&mut self, before: &PeerMap) {
         let Some(swim) = &mut self.swim else { return };
         let gone = before.members().iter().filter(|member| self.map.member(member.rank).is_none());
-        let gone: Vec<_> = gone.filter_map(|member| member.address).take(MOST_ADOPTED).collect();
+        let gone: Vec<_> = gone.filter_map(|member| member.address).take(MOST_FAREWELLS).collect();
         if gone.is_empty() {
             return;
         }
@@ -471,67 +459,5 @@ async fn until(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due).await,
         None => std::future::pending().await,
-    }
-}
-
-/// Passes each map on to this engine's children in the tree: never two maps at once, always the newest.
-async fn pass_on(mut parcels: watch::Receiver<Option<Arc<Parcel>>>) {
-    let mut passed = 0;
-    loop {
-        let Some(parcel) = newer_than(&mut parcels, passed).await else { return };
-        passed = parcel.map.version();
-        let superseded = async {
-            let began = Instant::now();
-            if newer_than(&mut parcels, passed).await.is_none() {
-                std::future::pending::<()>().await;
-            }
-            tokio::time::sleep_until(began + COALESCE).await;
-        };
-        tokio::select! {
-            () = deliver(&parcel) => {}
-            () = superseded => {}
-        }
-    }
-}
-
-/// Waits for a map above this version; `None` when the engine ends.
-async fn newer_than(
-    parcels: &mut watch::Receiver<Option<Arc<Parcel>>>,
-    version: u32,
-) -> Option<Arc<Parcel>> {
-    let is_newer = |parcel: &Option<Arc<Parcel>>| {
-        parcel.as_ref().is_some_and(|parcel| parcel.map.version() > version)
-    };
-    parcels.wait_for(is_newer).await.ok()?.clone()
-}
-
-/// One round: to the children, and to the children of those that cannot be reached.
-async fn deliver(parcel: &Arc<Parcel>) {
-    let mut next: Vec<u32> = children(&parcel.map, parcel.root, parcel.own);
-    let mut sending = JoinSet::new();
-    let mut adopted = 0;
-    loop {
-        while sending.len() < BRANCHES
-            && let Some(rank) = next.pop()
-        {
-            let address = parcel.map.member(rank).and_then(|member| member.address);
-            let parcel = Arc::clone(parcel);
-            sending.spawn(async move { (rank, reached(address, &parcel.message).await) });
-        }
-        match sending.join_next().await {
-            None => return,
-            Some(Ok((rank, false))) if adopted < MOST_ADOPTED => {
-                adopted += 1;
-                next.extend(children(&parcel.map, parcel.root, rank));
-            }
-            Some(_) => {}
-        }
-    }
-}
-
-async fn reached(address: Option<SocketAddr>, message: &[u8]) -> bool {
-    match address {
-        Some(address) => send(address, message, MAP_PATIENCE).await.is_ok(),
-        None => false,
     }
 }
