@@ -32,14 +32,22 @@ impl LaunchFacts {
     /// Looks for the program and at the network.
     ///
     /// # Errors
-    /// A missing engine program (design: no silent fallback), or an interface that does not fit its provider with a real data plane.
-    pub fn gather(config: &ServerConfig, options: &StartOptions) -> Result<Self, Fault> {
+    /// A missing engine program (design: no silent fallback) where one is needed, or an interface that does not fit its provider with
+    /// a real data plane.
+    pub fn gather(
+        config: &ServerConfig,
+        options: &StartOptions,
+        needs_program: bool,
+    ) -> Result<Self, Fault> {
         let (environment, network) = (options.environment.clone(), &options.host.network);
         let path =
             environment.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.clone());
         let running = std::env::current_exe().unwrap_or_default();
-        let program = find_program(binary_name(config.data_plane), path.as_deref(), &running)
-            .map_err(Fault::from)?;
+        let name = binary_name(config.data_plane);
+        let program = match find_program(name, path.as_deref(), &running) {
+            Err(missing) if needs_program => return Err(Fault::from(missing)),
+            found => found.unwrap_or_else(|_| PathBuf::from(name)),
+        };
         let nodes: Vec<_> = config
             .engines
             .iter()

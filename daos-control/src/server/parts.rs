@@ -23,6 +23,8 @@ pub struct Parts {
     /// Block devices.
     pub bdev: Arc<dyn BdevProvider>,
     pub(super) supervisor: MakeSupervisor,
+    /// Whether engines are programs of this host, so that one must be there.
+    pub(super) runs_programs: bool,
 }
 
 impl Parts {
@@ -41,13 +43,15 @@ impl Parts {
                 let supervisor = ProcessSupervisor::new(options, upcalls).map_err(Fault::from)?;
                 Ok(Arc::new(supervisor))
             }),
+            runs_programs: true,
         }
     }
 
-    /// The same with another supervisor, e.g. `SimSupervisor`.
+    /// The same with another supervisor, e.g. `SimSupervisor`. No engine program has to be installed then.
     #[must_use]
     pub fn with_supervisor(mut self, supervisor: Arc<dyn Supervisor>) -> Self {
         self.supervisor = Box::new(move |_upcalls| Ok(supervisor));
+        self.runs_programs = false;
         self
     }
 }

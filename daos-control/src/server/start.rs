@@ -92,7 +92,7 @@ impl Server {
             ready,
             watcher: Arc::new(NobodyWatches),
         });
-        let launch = LaunchFacts::gather(&config, &options)?;
+        let launch = LaunchFacts::gather(&config, &options, parts.runs_programs)?;
         let (news, raised) = News::new();
         let deeds = Arc::new(Deeds {
             config: Arc::clone(&config),

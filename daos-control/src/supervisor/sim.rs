@@ -33,13 +33,25 @@ pub struct SimSupervisor {
     fleet: Arc<Fleet>,
     /// Numbers the starts: process number and incarnation of each.
     starts: AtomicU64,
+    /// Before the index of an engine in its URI.
+    host: String,
 }
 
 impl SimSupervisor {
     /// A supervisor of that many engines.
     #[must_use]
     pub fn new(engines: u32, calls: CallLimits) -> Self {
-        Self { fleet: Arc::new(Fleet::new(engines, calls)), starts: AtomicU64::new(1) }
+        Self {
+            fleet: Arc::new(Fleet::new(engines, calls)),
+            starts: AtomicU64::new(1),
+            host: String::new(),
+        }
+    }
+
+    /// The same with engines whose URIs name this host: those of several hosts in one system must differ.
+    #[must_use]
+    pub fn on_host(self, name: &str) -> Self {
+        Self { host: format!("{name}/"), ..self }
     }
 
     fn make(
@@ -63,7 +75,7 @@ impl SimSupervisor {
             effects: happened,
             gone,
             limits: launch.limits,
-            ready: ready_of(index, start),
+            ready: ready_of(&self.host, index, start),
             script,
         };
         Ok((running, task.run()))
@@ -136,9 +148,9 @@ fn script_of(launch: &EngineLaunch) -> Result<Script, SupervisorError> {
     })
 }
 
-fn ready_of(index: u32, start: u64) -> EngineReady {
+fn ready_of(host: &str, index: u32, start: u64) -> EngineReady {
     EngineReady {
-        uri: format!("sim://{index}"),
+        uri: format!("sim://{host}{index}"),
         contexts: 3,
         targets: 1,
         incarnation: Incarnation(start),
