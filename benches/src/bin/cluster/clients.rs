@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use daos_control::client::{
-    Client, ClientConfig, ClientError, HostSet, Leader, SystemQuery, SystemStatus, Transport,
+    Client, ClientConfig, ClientError, HostSet, Leader, SystemQuery, SystemStatus,
 };
 use daos_control::fault::code;
 use daos_control::join::{JoinAnswer, JoinAsk};
@@ -14,6 +14,7 @@ use daos_control::wire::{CallError, Component};
 
 use crate::host::PORT;
 use crate::network::address;
+use crate::security::Security;
 
 /// What one request may take. Longer than an election, so that a slow answer is not taken for none too easily.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -47,9 +48,10 @@ pub struct Clients {
 
 impl Clients {
     /// Clients of this many hosts.
-    pub fn new(hosts: usize) -> Result<Self> {
-        let of =
-            |component| (0..hosts).map(|host| client(host, component)).collect::<Result<Vec<_>>>();
+    pub fn new(hosts: usize, security: &Security) -> Result<Self> {
+        let of = |component| {
+            (0..hosts).map(|host| client(host, component, security)).collect::<Result<Vec<_>>>()
+        };
         Ok(Self { admin: of(Component::Admin)?, server: of(Component::Server)? })
     }
 
@@ -105,12 +107,12 @@ impl Clients {
     }
 }
 
-fn client(host: usize, component: Component) -> Result<Client> {
+fn client(host: usize, component: Component, security: &Security) -> Result<Client> {
     let config = ClientConfig {
         system_name: SYSTEM.to_owned(),
         port: PORT,
         hosts: HostSet::parse(&format!("{}:{PORT}", address(host)))?,
-        transport: Transport::Insecure,
+        transport: security.transport(component),
         ..ClientConfig::default()
     };
     Ok(Client::for_component(&config, component)?.with_timeout(LIMIT).asking_once())

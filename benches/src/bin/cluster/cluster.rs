@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use daos_benches::history::members::View;
 use daos_control::client::{MemberState, SystemStatus};
+use daos_control::wire::Component;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -18,6 +19,7 @@ use crate::clients::{Clients, Ended, SYSTEM, host_at};
 use crate::host::{ENGINES, Host, LOOK, PORT};
 use crate::network::{Network, address};
 use crate::recorder::Recorder;
+use crate::security::Security;
 use crate::timeline::Timeline;
 
 /// Hosts of the system.
@@ -55,9 +57,20 @@ pub struct Cluster {
 
 impl Cluster {
     /// Lays the network and makes the hosts' files; the last replica's database lies on a small file system of its own.
-    pub async fn make(directory: &Path, programs: &Path, replicas: usize) -> Result<Self> {
+    pub async fn make(
+        directory: &Path,
+        programs: &Path,
+        replicas: usize,
+        insecure: bool,
+    ) -> Result<Self> {
+        let security = if insecure {
+            Security::Insecure
+        } else {
+            Security::make(&directory.join("certs"), programs).await?
+        };
         let network = Network::lay(HOSTS).await.context("laying the network")?;
-        let hosts = (0..HOSTS).map(|host| Host::make(host, directory, programs, replicas));
+        let hosts =
+            (0..HOSTS).map(|host| Host::make(host, directory, programs, replicas, &security));
         let hosts = hosts.collect::<Result<Vec<_>>>()?;
         let small = hosts[replicas - 1].file("metadata");
         let options = std::ffi::CString::new(SMALL_DISK)?;
@@ -73,7 +86,8 @@ impl Cluster {
             directory.join("daos_control.yml"),
             format!(
                 "name: {SYSTEM}\nport: {PORT}\nhostlist: {list:?}\n\
-                 transport_config: {{allow_insecure: true}}\n"
+                 transport_config: {}\n",
+                security.transport_config(Component::Admin)
             ),
         )?;
         Ok(Self {
@@ -82,7 +96,7 @@ impl Cluster {
             replicas,
             timeline: Arc::new(Timeline::begin()),
             recorder: Arc::default(),
-            clients: Clients::new(HOSTS)?,
+            clients: Clients::new(HOSTS, &security)?,
             sessions: (0..HOSTS).map(|_| AtomicU64::new(0)).collect(),
             directory: directory.to_owned(),
             programs: programs.to_owned(),

@@ -8,11 +8,13 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use daos_control::wire::Component;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Child;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::network::{address, name, on_host};
+use crate::security::Security;
 
 /// Engines of each host.
 pub const ENGINES: usize = 2;
@@ -42,7 +44,13 @@ pub struct Host {
 
 impl Host {
     /// Makes its files: everything it keeps lies in a directory of its own.
-    pub fn make(index: usize, run: &Path, programs: &Path, replicas: usize) -> Result<Self> {
+    pub fn make(
+        index: usize,
+        run: &Path,
+        programs: &Path,
+        replicas: usize,
+        security: &Security,
+    ) -> Result<Self> {
         let directory = run.join(name(index));
         for part in ["sockets", "state", "metadata"] {
             fs::create_dir_all(directory.join(part))?;
@@ -55,17 +63,18 @@ impl Host {
             log_begins: 0,
             starts: 0,
         };
-        fs::write(host.file("daos_server.yml"), host.config(replicas))?;
+        fs::write(host.file("daos_server.yml"), host.config(replicas, security))?;
         Ok(host)
     }
 
-    fn config(&self, replicas: usize) -> String {
+    fn config(&self, replicas: usize, security: &Security) -> String {
         let replicas: Vec<_> =
             (0..replicas).map(|host| format!("{}:{PORT}", address(host))).collect();
         let mut text = format!(
             "name: daos_cluster\nport: {PORT}\nmgmt_svc_replicas: {replicas:?}\ndata_plane: emulated\n\
-             provider: ofi+tcp\ntransport_config: {{allow_insecure: true}}\nfault_path: /{name}\n\
+             provider: ofi+tcp\ntransport_config: {transport}\nfault_path: /{name}\n\
              socket_dir: {sockets}\nstate_dir: {state}\ncontrol_metadata: {{path: {metadata}}}\nengines:\n",
+            transport = security.transport_config(Component::Server),
             name = name(self.index),
             sockets = self.file("sockets").display(),
             state = self.file("state").display(),

@@ -17,6 +17,7 @@ mod network;
 mod recorder;
 mod run;
 mod scenario;
+mod security;
 mod timeline;
 
 use std::path::PathBuf;
@@ -65,6 +66,9 @@ struct Run {
     /// Replicas of the management service: 1, 3 or 5
     #[arg(long, default_value_t = 3, value_parser = odd)]
     replicas: usize,
+    /// Work without certificates
+    #[arg(long)]
+    insecure: bool,
     /// Keep the directory with all logs also when nothing failed
     #[arg(long)]
     keep: bool,

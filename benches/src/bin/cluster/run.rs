@@ -28,10 +28,12 @@ pub async fn inside(directory: &Path, arguments: &Run) -> Result<ExitCode> {
     let told_to_end = isolation::told_to_end();
     let seed = arguments.seed.unwrap_or_else(|| rand::rng().random_range(1..1_000_000));
     let programs = programs_beside(&std::env::current_exe()?)?;
-    let mut system = Cluster::make(directory, &programs, arguments.replicas).await?;
+    let mut system =
+        Cluster::make(directory, &programs, arguments.replicas, arguments.insecure).await?;
     system.timeline.note(format!(
-        "seed {seed}, {} replicas, logs in {}",
+        "seed {seed}, {} replicas, {}, logs in {}",
         arguments.replicas,
+        if arguments.insecure { "insecure" } else { "certificates" },
         directory.display()
     ));
     let ended = tokio::select! {
