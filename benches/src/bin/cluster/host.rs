@@ -87,11 +87,10 @@ impl Host {
                 "- targets: 1\n  fabric_iface: eth0\n  fabric_iface_port: {port}\n  log_file: {log}\n  \
                  env_vars: [SWIM_SUSPECT_TIMEOUT={SUSPECTED_MS}]\n  storage:\n  \
                  - {{class: ram, scm_mount: {scm}, scm_size: 1}}\n  \
-                 - {{class: file, bdev_list: [{device}], bdev_size: 1, bdev_roles: [wal, meta, data]}}\n",
+                 - {{class: malloc, bdev_number: 1, bdev_size: 1, bdev_roles: [wal, meta, data]}}\n",
                 port = FABRIC_PORT + engine,
                 log = self.file(&format!("engine{engine}.log")).display(),
                 scm = self.file(&format!("scm{engine}")).display(),
-                device = self.file(&format!("device{engine}")).display(),
             );
         }
         text

@@ -70,7 +70,7 @@ fn configuration(directory: &Path, number: usize, ports: &[u16]) -> String {
          socket_dir: {here}/sockets\nstate_dir: {here}/state\ncontrol_metadata: {{path: {here}/metadata}}\n\
          engines:\n- targets: 1\n  fabric_iface: lo\n  fabric_iface_port: 31416\n  storage:\n  \
          - {{class: ram, scm_mount: {here}/scm, scm_size: 1}}\n  \
-         - {{class: file, bdev_list: [{here}/bdev], bdev_size: 1, bdev_roles: [wal, meta, data]}}\n",
+         - {{class: malloc, bdev_number: 1, bdev_size: 1, bdev_roles: [wal, meta, data]}}\n",
         port = ports[number],
         here = directory.display(),
     )

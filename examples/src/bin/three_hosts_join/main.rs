@@ -2,8 +2,8 @@
 //!
 //! Run: `cargo run -p daos-examples --bin three_hosts_join`
 //!
-//! Shows how to embed the server: a configuration, the parts it is built on (here simulated memory and engines, files for block
-//! devices), and `Server::start`. Listeners, system databases and replication are the real ones, on ports of the loopback
+//! Shows how to embed the server: a configuration, the parts it is built on (here simulated memory, devices and
+//! engines), and `Server::start`. Listeners, system databases and replication are the real ones, on ports of the loopback
 //! interface. Needs no root, and leaves nothing behind.
 
 mod host;
