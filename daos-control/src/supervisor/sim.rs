@@ -33,8 +33,8 @@ pub struct SimSupervisor {
     fleet: Arc<Fleet>,
     /// Numbers the starts: process number and incarnation of each.
     starts: AtomicU64,
-    /// Before the index of an engine in its URI.
-    host: String,
+    /// What the URI of an engine begins with; its index follows.
+    uris: String,
 }
 
 impl SimSupervisor {
@@ -44,14 +44,15 @@ impl SimSupervisor {
         Self {
             fleet: Arc::new(Fleet::new(engines, calls)),
             starts: AtomicU64::new(1),
-            host: String::new(),
+            uris: "sim:/".to_owned(),
         }
     }
 
-    /// The same with engines whose URIs name this host: those of several hosts in one system must differ.
+    /// The same with engines whose URIs are `<begin>/<index>`: those of several hosts in one system must differ, and have the
+    /// provider of its configuration, e.g. `ofi+tcp://host1`.
     #[must_use]
-    pub fn on_host(self, name: &str) -> Self {
-        Self { host: format!("{name}/"), ..self }
+    pub fn with_uris(self, begin: &str) -> Self {
+        Self { uris: begin.to_owned(), ..self }
     }
 
     fn make(
@@ -75,7 +76,7 @@ impl SimSupervisor {
             effects: happened,
             gone,
             limits: launch.limits,
-            ready: ready_of(&self.host, index, start),
+            ready: ready_of(&self.uris, index, start),
             script,
         };
         Ok((running, task.run()))
@@ -148,9 +149,9 @@ fn script_of(launch: &EngineLaunch) -> Result<Script, SupervisorError> {
     })
 }
 
-fn ready_of(host: &str, index: u32, start: u64) -> EngineReady {
+fn ready_of(uris: &str, index: u32, start: u64) -> EngineReady {
     EngineReady {
-        uri: format!("sim://{host}{index}"),
+        uri: format!("{uris}/{index}"),
         contexts: 3,
         targets: 1,
         incarnation: Incarnation(start),

@@ -35,8 +35,8 @@ impl Host {
         let fitted = config::fit_to_host(&loaded, &facts)?;
 
         // One engine that only exists here, and memory that is only counted: a node of your own brings its own bodies.
-        let engines =
-            SimSupervisor::new(1, CallLimits::default()).on_host(&format!("host{number}"));
+        let engines = SimSupervisor::new(1, CallLimits::default());
+        let engines = engines.with_uris(&format!("ofi+tcp://host{number}"));
         let mut parts = Parts::of_this_host(&fitted.config).with_supervisor(Arc::new(engines));
         parts.scm = Arc::new(daos_storage_scm::sim::SimScm::new());
         let options = StartOptions {

@@ -28,6 +28,7 @@ pub async fn play(stage: &mut Stage<'_>) -> Result<()> {
         stage.system.hosts[victim].name(),
         filled >> 10
     ));
+    let name = stage.system.hosts[victim].name();
     let written = if stage.system.replicas == 1 {
         Ok(Duration::ZERO)
     } else {
