@@ -282,6 +282,13 @@ impl Cluster {
         Ok(status)
     }
 
+    /// The term that a replica knows of.
+    pub async fn term(&self, host: usize) -> Result<u64> {
+        let status = self.clients.members(host).await?;
+        let replica = status.answered_by.context("no replica says who answered")?.replica;
+        Ok(replica.term)
+    }
+
     /// Ranks of the real engines of a host.
     pub fn ranks_of(&self, host: usize, status: &SystemStatus) -> Vec<u32> {
         let at = |member: &&daos_control::client::Member| {

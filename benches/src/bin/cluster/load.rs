@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use daos_benches::history::Moment;
-use daos_benches::history::members::{Join, Outcome, View};
+use daos_benches::history::members::{Join, Outcome, Version, View};
 use daos_benches::history::register::{Action, Operation};
 use daos_control::join::JoinAsk;
 use daos_control::supervisor::EngineReady;
@@ -192,9 +192,18 @@ async fn read(shared: Arc<Shared>, mut dice: StdRng) {
 async fn query(shared: Arc<Shared>, mut dice: StdRng) {
     while shared.goes_on() {
         let host = dice.random_range(0..HOSTS.min(shared.replicas));
+        let session = shared.session(host);
         let invoked = shared.timeline.now();
         if let Ok(status) = shared.clients.members(host).await {
             let returned = shared.timeline.now();
+            if let Some(answered_by) = &status.answered_by
+                && session == shared.session(host)
+            {
+                // A replica that starts may begin with less than it had, and catches up.
+                let shown_by = format!("{} (session {session})", crate::network::name(host));
+                let version = answered_by.replica.data_version;
+                shared.recorder.version(Version { shown_by, invoked, returned, version });
+            }
             let shown_by = crate::network::name(host);
             let members = identities(&status);
             shared.recorder.view(View { shown_by, invoked, returned, members, current: false });

@@ -28,13 +28,14 @@ pub async fn play(stage: &mut Stage<'_>) -> Result<()> {
         stage.system.hosts[victim].name(),
         filled >> 10
     ));
-    let name = stage.system.hosts[victim].name();
     let written = if stage.system.replicas == 1 {
         Ok(Duration::ZERO)
     } else {
         let others: Vec<_> = (0..victim).collect();
         stage.first_write(&others, GOES_ON).await
     };
+    // Writes go to this replica as well, and it must say that it cannot keep them.
+    let said = stage.system.hosts[victim].wait_for_log("No space left", 1, GOES_ON).await;
     sleep(Duration::from_secs(stage.seconds)).await;
     let went_on = if stage.system.replicas == 1 {
         Ok(Duration::ZERO)
@@ -46,6 +47,7 @@ pub async fn play(stage: &mut Stage<'_>) -> Result<()> {
     stage.note("there is room again; the server is started anew");
     stage.system.hosts[victim].kill().await?;
     stage.system.start(victim)?;
+    said?;
     let (first, later) = (written?, went_on?);
     stage.figures.insert("full_disk_to_write_ms".to_owned(), json!(first.as_millis() as u64));
     stage.figures.insert("still_written_ms".to_owned(), json!(later.as_millis() as u64));

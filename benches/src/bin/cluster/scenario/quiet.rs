@@ -13,6 +13,7 @@ const LOOK: Duration = Duration::from_millis(250);
 /// Looks at the leader all the time.
 pub async fn play(stage: &mut Stage<'_>) -> Result<()> {
     let first = stage.leader().await?;
+    let term = stage.system.term(first).await?;
     let end = stage.end();
     let mut looks = 0;
     while Instant::now() < end {
@@ -26,7 +27,9 @@ pub async fn play(stage: &mut Stage<'_>) -> Result<()> {
         );
         looks += 1;
     }
-    stage.figures.insert("elections".to_owned(), json!(0));
+    let after = stage.system.term(first).await?;
+    ensure!(after == term, "term {term} became {after}: somebody stood for election");
+    stage.figures.insert("term".to_owned(), json!(term));
     stage.figures.insert("looks".to_owned(), json!(looks));
     Ok(())
 }
