@@ -36,6 +36,8 @@ mod host_list;
 mod hosts;
 mod management;
 mod network;
+#[cfg(all(feature = "server", feature = "testing"))]
+mod over;
 #[cfg(feature = "server")]
 mod peer;
 mod rank_set;
@@ -54,6 +56,8 @@ pub use fanout::HostResults;
 pub use host_list::{HostAddr, HostListError, HostListProblem, HostSet, MAX_HOSTS};
 pub use hosts::{Client, DEFAULT_TIMEOUT};
 pub use network::{FabricInterface, HostFabric};
+#[cfg(all(feature = "server", feature = "testing"))]
+pub use over::{ask_over, join_over};
 pub use rank_set::{MAX_RANK, RankSet, RankSetError};
 pub use replicas::{AnsweredBy, ReplicaEntry, ReplicaKind, ReplicaSetStatus, ReplicaStatus};
 pub use server::{EngineState, HostState, LogMasks};

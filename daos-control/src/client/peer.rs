@@ -9,7 +9,7 @@ use crate::join::{JoinAnswer, JoinAsk};
 use crate::wire::CallError;
 
 /// A join is tried again whenever there was nobody to refuse it (contract 1.9).
-const JOIN: Policy = Policy {
+pub(super) const JOIN: Policy = Policy {
     reaction: |error| {
         if is_passing(error) { Reaction::Retryable } else { Reaction::Common }
     },

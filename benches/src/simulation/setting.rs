@@ -1,0 +1,71 @@
+//! What stays the same through one run: who is there, the disks, the record. Shared by everything in the run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use daos_control::client::HostAddr;
+use uuid::Uuid;
+
+use super::disk::HostDisk;
+use super::message::address_of;
+use super::network::HostId;
+use super::record::Record;
+
+/// Window of hosts that have a replica: their messages take at least so long.
+pub const REPLICA_WINDOW: Duration = Duration::from_millis(2);
+/// Window of all other hosts.
+pub const OTHER_WINDOW: Duration = Duration::from_millis(10);
+/// Hosts beside the configured replicas that may become one.
+pub const SPARE_REPLICAS: usize = 2;
+
+/// The setting of one run.
+#[derive(Debug)]
+pub struct Setting {
+    /// From which everything follows.
+    pub seed: u64,
+    /// Configured replicas; the first hosts.
+    pub replicas: usize,
+    /// Hosts with engines.
+    pub hosts: usize,
+    /// Engines of each host.
+    pub engines: u32,
+    /// The identity the system gets.
+    pub system: Uuid,
+    /// Their disks.
+    pub disks: Vec<HostDisk>,
+    /// What has been seen.
+    pub record: Arc<Record>,
+}
+
+impl Setting {
+    /// The disk of a host.
+    #[must_use]
+    pub fn disk(&self, host: HostId) -> HostDisk {
+        self.disks.get(host).cloned().unwrap_or_default()
+    }
+
+    /// Whether the configuration names a host as a replica.
+    #[must_use]
+    pub fn is_listed(&self, host: HostId) -> bool {
+        host < self.replicas
+    }
+
+    /// Where the configured replicas are.
+    #[must_use]
+    pub fn replica_addresses(&self) -> Vec<HostAddr> {
+        let texts = (0..self.replicas).map(|host| address_of(host).to_string());
+        texts.filter_map(|text| HostAddr::parse(&text).ok()).collect()
+    }
+
+    /// A host's fault domain: four hosts in a rack.
+    #[must_use]
+    pub fn fault_domain(&self, host: HostId) -> String {
+        format!("/rack{}/host{host}", host / 4)
+    }
+
+    /// The window of a host.
+    #[must_use]
+    pub fn window(&self, host: HostId) -> Duration {
+        if host < self.replicas + SPARE_REPLICAS { REPLICA_WINDOW } else { OTHER_WINDOW }
+    }
+}
