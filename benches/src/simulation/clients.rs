@@ -85,7 +85,9 @@ impl Clients {
     async fn write_once(&self, leader: &mut Option<HostAddr>, dice: &mut Dice, set: Admin) -> bool {
         for _ in 0..8 {
             let any = || self.asker.replicas.first().cloned();
-            let Some(to) = leader.clone().or_else(|| dice.pick(&self.asker.replicas).cloned()).or_else(any) else {
+            let Some(to) =
+                leader.clone().or_else(|| dice.pick(&self.asker.replicas).cloned()).or_else(any)
+            else {
                 return false;
             };
             match self.asker.once(&to, Message::Admin(set.clone())).await {
@@ -94,7 +96,9 @@ impl Clients {
                     return true;
                 }
                 Err(CallError::NotLeader { hint, .. }) => *leader = HostAddr::parse(&hint).ok(),
-                Err(error) if error.is_not_ready() || matches!(error, CallError::NotReplica { .. }) => {
+                Err(error)
+                    if error.is_not_ready() || matches!(error, CallError::NotReplica { .. }) =>
+                {
                     *leader = None;
                 }
                 _ => {

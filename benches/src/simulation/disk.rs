@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use daos_control::superblock::Superblock;
 use daos_membership::{
-    Incarnation, LogBounds, LogEntry, LogId, Store, StoreError, StoredSnapshot,
-    SystemIdentity, Vote,
+    Incarnation, LogBounds, LogEntry, LogId, Store, StoreError, StoredSnapshot, SystemIdentity,
+    Vote,
 };
 
 const PLACE: &str = "(simulated disk)";

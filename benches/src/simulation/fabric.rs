@@ -72,8 +72,9 @@ impl Fabric {
     /// Whether a rank serves here in this incarnation.
     #[must_use]
     pub fn is_alive(&self, rank: Rank, incarnation: Incarnation) -> bool {
-        let alive =
-            |process: &Process| process.up && process.rank == Some(rank) && process.incarnation == incarnation;
+        let alive = |process: &Process| {
+            process.up && process.rank == Some(rank) && process.incarnation == incarnation
+        };
         self.processes().values().any(alive)
     }
 
@@ -106,8 +107,10 @@ impl Fabric {
                 return;
             }
             process.version = map.version();
-            let named = map.engine(rank).is_some_and(|engine| engine.incarnation == process.incarnation);
-            let newer = map.engine(rank).is_some_and(|engine| engine.incarnation > process.incarnation);
+            let named =
+                map.engine(rank).is_some_and(|engine| engine.incarnation == process.incarnation);
+            let newer =
+                map.engine(rank).is_some_and(|engine| engine.incarnation > process.incarnation);
             let excluded = (process.was_in_group && !named) || newer;
             process.was_in_group |= named;
             self.record.map_seen(self.host, self.life, index, process.incarnation, map);
@@ -121,7 +124,8 @@ impl Fabric {
             newer
         });
         if let Some(rank) = excluded {
-            self.record.note(format_args!("host {} engine {index} rank {rank} is excluded", self.host));
+            self.record
+                .note(format_args!("host {} engine {index} rank {rank} is excluded", self.host));
             self.disk.mark_self_terminated(index);
             // It may have ended by itself meanwhile.
             let _gone = self.inner.signal(index, EngineSignal::Kill).await;

@@ -77,7 +77,8 @@ pub async fn gossip(fabric: Arc<Fabric>, asker: Asker, dice: Gossip) {
 }
 
 fn hosts_of(map: &GroupMap, own: HostId) -> Vec<HostId> {
-    let mut hosts: Vec<HostId> = map.engines().filter_map(|engine| host_of_uri(&engine.uri)).collect();
+    let mut hosts: Vec<HostId> =
+        map.engines().filter_map(|engine| host_of_uri(&engine.uri)).collect();
     hosts.sort_unstable();
     hosts.dedup();
     hosts.retain(|host| *host != own);

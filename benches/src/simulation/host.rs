@@ -179,9 +179,9 @@ impl Host {
                 return;
             }
             self.paused = None;
-            let behind = end.saturating_sub(self.window).saturating_sub(life.runtime.block_on(async {
-                life.time.now()
-            }));
+            let behind = end
+                .saturating_sub(self.window)
+                .saturating_sub(life.runtime.block_on(async { life.time.now() }));
             // All that was due in the meantime happens now, as after SIGCONT.
             life.runtime.block_on(tokio::time::advance(behind));
         }

@@ -106,7 +106,9 @@ impl fmt::Display for Message {
                 let rank = ask.rank.map_or_else(|| "-".to_owned(), |rank| rank.to_string());
                 write!(f, "join {} as {rank} incarnation {}", ask.uuid, ask.incarnation.0)
             }
-            Self::Joined(answer) => write!(f, "joined as {} at {}", answer.rank, answer.map_version),
+            Self::Joined(answer) => {
+                write!(f, "joined as {} at {}", answer.rank, answer.map_version)
+            }
             Self::Event(event) => write!(f, "event {event}"),
             Self::Ranks(call) => write!(f, "{} {}", call.action.text(), call.ranks),
             Self::RanksDone(replies) => {

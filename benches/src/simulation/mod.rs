@@ -89,7 +89,10 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { seed, hash, lines, entries, terms, .. } = self;
         let healed = self.healed_in.as_secs_f64();
-        write!(f, "seed {seed}: trace {hash:016x} of {lines} lines, {entries} entries, {terms} terms led, ")?;
+        write!(
+            f,
+            "seed {seed}: trace {hash:016x} of {lines} lines, {entries} entries, {terms} terms led, "
+        )?;
         write!(f, "whole after {healed:.1} s;")?;
         self.counts.iter().try_for_each(|(what, count)| write!(f, " {what} {count},"))
     }

@@ -110,7 +110,11 @@ impl Network {
     /// Makes a host unable to send, or able again.
     pub fn darken(&self, host: HostId, dark: bool) {
         let mut state = self.state();
-        if dark { state.dark.insert(host) } else { state.dark.remove(&host) };
+        if dark {
+            state.dark.insert(host)
+        } else {
+            state.dark.remove(&host)
+        };
     }
 
     /// Cuts one direction between two hosts.

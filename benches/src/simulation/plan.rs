@@ -120,7 +120,9 @@ impl Plan {
             72..75 => Fault::DiskFull(replica, down),
             75..83 => Fault::DiesWriting(replica, self.dice.number(1..30) as u32),
             83..86 if targets.may_wipe => Fault::Wipe(other),
-            83..97 => Fault::KillEngine(host, self.dice.number(0..u64::from(targets.engines)) as u32),
+            83..97 => {
+                Fault::KillEngine(host, self.dice.number(0..u64::from(targets.engines)) as u32)
+            }
             _ => {
                 let count = self.dice.number(1..targets.hosts.len() as u64 / 2 + 2) as usize;
                 Fault::MassDeath(self.dice.some(&targets.hosts, count))

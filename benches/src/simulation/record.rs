@@ -114,7 +114,11 @@ impl Record {
     /// Rule: what one server pushes to an engine has rising versions, and a version has one content.
     pub fn map_pushed(&self, host: HostId, life: u64, index: u32, map: &GroupMap) {
         self.count("maps pushed");
-        self.note(format_args!("host {host} engine {index} is told map {} of {}", map.version(), map.len()));
+        self.note(format_args!(
+            "host {host} engine {index} is told map {} of {}",
+            map.version(),
+            map.len()
+        ));
         let before = self.state().pushed.insert((host, life, index), map.version());
         if before.is_some_and(|before| before > map.version()) {
             self.broke(format!("host {host} pushed map {} after {before:?}", map.version()));
@@ -142,7 +146,9 @@ impl Record {
         let version = map.version();
         let before = self.state().seen.insert((host, life, index, incarnation), version);
         if before.is_some_and(|before| before >= version) {
-            self.broke(format!("engine {index} of host {host} took map {version} after {before:?}"));
+            self.broke(format!(
+                "engine {index} of host {host} took map {version} after {before:?}"
+            ));
         }
     }
 

@@ -51,12 +51,14 @@ impl ReplicaLife {
         match Local::start(Box::new(store), me, LocalOptions::default()).await {
             Ok(local) => {
                 let clock = Arc::new(SkewedClock::new(self.setting.seed, host, self.uplink.time));
-                let options = MembershipOptions { fabric_providers: vec!["ofi+tcp".to_owned()] };
+                let options = MembershipOptions::new(vec!["ofi+tcp".to_owned()]);
                 let membership = Membership::start(Arc::new(local), clock, options);
                 self.service.send_replace(Some(membership.handle()));
                 *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(membership);
             }
-            Err(error) => self.setting.record.note(format_args!("host {host} has no replica: {error}")),
+            Err(error) => {
+                self.setting.record.note(format_args!("host {host} has no replica: {error}"))
+            }
         }
     }
 

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use daos_control::drpc::RasId;
 use daos_control::engine::{EngineParts, EngineState, Engines, Event, RankAction, StorageGate};
 use daos_control::join::{Host, JoinAnswer};
 use daos_control::management::push_group_map;
-use daos_control::drpc::RasId;
 use daos_control::supervisor::{EngineEventKind, RestartPolicy, Supervisor};
 use daos_control::system_ops::{
     AdmitJoin, JoinMessage, Limits, RankReply, RanksCall, StartRequest, StopRequest, SystemOps,
@@ -100,7 +100,11 @@ impl Server {
         self.replica.open().await;
         tokio::spawn(Arc::clone(&self).deliver_events());
         tokio::spawn(Arc::clone(&self).push());
-        tokio::spawn(gossip::gossip(Arc::clone(&self.fabric), self.asker.clone(), self.gossip.clone()));
+        tokio::spawn(gossip::gossip(
+            Arc::clone(&self.fabric),
+            self.asker.clone(),
+            self.gossip.clone(),
+        ));
         self.engines.start_all().await;
         self.end.cancelled().await;
     }

@@ -102,7 +102,9 @@ impl Writes {
             let seen = match number {
                 0 => None,
                 number => match key.committed.iter().rposition(|committed| *committed == number) {
-                    None => return Err(format!("{} was read as {number}, not committed", reading.key)),
+                    None => {
+                        return Err(format!("{} was read as {number}, not committed", reading.key));
+                    }
                     seen => seen,
                 },
             };

@@ -21,10 +21,19 @@ struct Arguments {
 
 fn main() -> anyhow::Result<()> {
     let a = Arguments::parse();
-    let options = Options { seed: a.seed, replicas: a.replicas, ranks: a.ranks, faults: Duration::from_secs(a.virtual_time), heal: Duration::from_secs(120), trace: a.trace };
+    let options = Options {
+        seed: a.seed,
+        replicas: a.replicas,
+        ranks: a.ranks,
+        faults: Duration::from_secs(a.virtual_time),
+        heal: Duration::from_secs(120),
+        trace: a.trace,
+    };
     let outcome = simulate(options)?;
     println!("{outcome}");
-    for rule in &outcome.broken { println!("BROKEN {rule}"); }
+    for rule in &outcome.broken {
+        println!("BROKEN {rule}");
+    }
     anyhow::ensure!(outcome.broken.is_empty(), "a rule is broken");
     Ok(())
 }
