@@ -16,6 +16,7 @@ mod host;
 mod log;
 mod message;
 mod network;
+mod options;
 mod peers;
 mod plan;
 mod record;
@@ -31,22 +32,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-/// What to simulate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
-    /// From which everything follows.
-    pub seed: u64,
-    /// Replicas of the management service: 1, 3, 5 or 7.
-    pub replicas: usize,
-    /// Ranks at least; hosts have equally many engines.
-    pub ranks: u32,
-    /// How long there are faults, in the time of the simulation.
-    pub faults: Duration,
-    /// Within which time everything must be whole again afterwards.
-    pub heal: Duration,
-    /// Print every line of the trace.
-    pub trace: bool,
-}
+pub use self::options::{Options, Sabotage};
 
 /// What came of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,22 +53,6 @@ pub struct Outcome {
     pub terms: usize,
     /// What happened how often.
     pub counts: BTreeMap<&'static str, u64>,
-}
-
-impl Options {
-    /// Hosts, and engines of each.
-    #[must_use]
-    pub fn layout(&self) -> (usize, u32) {
-        let least = self.replicas + setting::SPARE_REPLICAS;
-        let hosts = (self.ranks as usize / 3).clamp(least, 32.max(least));
-        (hosts, self.ranks.div_ceil(hosts as u32))
-    }
-
-    /// How long nothing is broken in the beginning. Half of all runs have faults from the start.
-    #[must_use]
-    fn quiet_start(&self) -> Duration {
-        if self.seed.is_multiple_of(2) { Duration::from_secs(5) } else { Duration::ZERO }
-    }
 }
 
 impl fmt::Display for Outcome {
