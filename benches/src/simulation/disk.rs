@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use daos_control::superblock::Superblock;
 use daos_membership::{
-    Incarnation, LogBounds, LogEntry, LogId, Store, StoreError, StoredSnapshot, SystemIdentity,
-    Vote,
+    Incarnation, LogBounds, LogEntry, LogId, ReplicaId, Store, StoreError, StoredSnapshot,
+    SystemIdentity, Vote,
 };
 
 const PLACE: &str = "(simulated disk)";
@@ -95,9 +95,11 @@ pub enum Behaviour {
 #[derive(Debug, Clone, Default)]
 struct Database {
     identity: Option<SystemIdentity>,
+    replica: Option<ReplicaId>,
     vote: Vote,
     log: BTreeMap<u64, LogEntry>,
     snapshot: Option<StoredSnapshot>,
+    purged: Option<LogId>,
 }
 
 #[derive(Debug, Default)]
@@ -145,19 +147,18 @@ impl ReplicaDisk {
         self.content().behaviour
     }
 
-    /// The last entry on it.
-    #[must_use]
-    pub fn last(&self) -> Option<u64> {
-        self.content().written.last_key_value().map(|(index, _)| *index)
-    }
-
     /// Whether the power failed in the middle of a write; asked once.
     #[must_use]
     pub fn died(&self) -> bool {
         std::mem::take(&mut self.content().died)
     }
 
-    /// The machine loses its power: nobody who had the disk open can use it any more.
+    /// The process that has it open is gone: it cannot use it any more.
+    pub fn cut_off(&self) {
+        self.content().outages += 1;
+    }
+
+    /// The machine loses its power.
     pub fn power_off(&self) {
         let mut content = self.content();
         content.outages += 1;
@@ -257,6 +258,17 @@ impl Store for DiskStore {
         Path::new(PLACE)
     }
 
+    fn replica(&self) -> Result<Option<ReplicaId>, StoreError> {
+        Ok(self.content()?.database.replica)
+    }
+
+    fn save_replica(&self, replica: ReplicaId) -> Result<(), StoreError> {
+        match self.replica()? {
+            Some(known) if known != replica => Err(failed("write", "it has another replica's id")),
+            _ => self.write(|_| {}, |database| database.replica = Some(replica)),
+        }
+    }
+
     fn vote(&self) -> Result<Vote, StoreError> {
         Ok(self.content()?.database.vote)
     }
@@ -272,6 +284,7 @@ impl Store for DiskStore {
             first: database.log.values().next().map(|entry| entry.id),
             last: database.log.values().next_back().map(|entry| entry.id),
             snapshot: database.snapshot.as_ref().map(|snapshot| snapshot.upto),
+            purged: database.purged,
         })
     }
 
@@ -304,15 +317,16 @@ impl Store for DiskStore {
         self.write(|_| {}, |database| database.log.retain(|index, _| *index < from))
     }
 
-    fn purge(&self, upto: u64) -> Result<(), StoreError> {
+    fn purge(&self, upto: LogId) -> Result<(), StoreError> {
         let last = self.bounds()?.snapshot.map_or(0, |id| id.index);
-        if upto > last {
-            return Err(StoreError::Gap { path: PLACE.into(), last, asked: upto });
+        if upto.index > last {
+            return Err(StoreError::Gap { path: PLACE.into(), last, asked: upto.index });
         }
         self.write(
             |_| {},
             |database| {
-                database.log.retain(|index, _| *index > upto);
+                database.log.retain(|index, _| *index > upto.index);
+                database.purged = database.purged.max(Some(upto));
             },
         )
     }

@@ -107,13 +107,17 @@ impl Host {
 
     /// Ends its life.
     pub fn end(&mut self, how: Ending) {
-        if how == Ending::PowerLoss {
-            self.powered = false;
-            self.network.darken(self.id, true);
-        }
         self.paused = None;
         // First the disk: nothing that still runs while the runtime goes can write.
-        self.setting.disk(self.id).replica().power_off();
+        let disk = self.setting.disk(self.id).replica();
+        match how {
+            Ending::Killed => disk.cut_off(),
+            Ending::PowerLoss => {
+                disk.power_off();
+                self.powered = false;
+                self.network.darken(self.id, true);
+            }
+        }
         self.life = None;
         self.network.darken(self.id, false);
     }
@@ -130,18 +134,6 @@ impl Host {
         if self.paused.is_some() {
             self.paused = Some(Duration::ZERO);
         }
-    }
-
-    /// Whether its program exists.
-    #[must_use]
-    pub fn is_alive(&self) -> bool {
-        self.life.is_some()
-    }
-
-    /// Whether its program exists and works.
-    #[must_use]
-    pub fn is_working(&self) -> bool {
-        self.life.is_some() && self.paused.is_none()
     }
 
     /// Its server, while it lives.

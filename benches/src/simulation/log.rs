@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use daos_membership::{
-    Change, Command, Incarnation, LogEntry, Member, Rank, System, SystemIdentity, invariants,
+    Change, Command, DecodeError, EntryContent, Incarnation, LogEntry, Member, Rank, System,
+    SystemIdentity, invariants,
 };
 use uuid::Uuid;
 
@@ -51,14 +52,8 @@ impl CommittedLog {
 
     /// How many entries are committed.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn entries(&self) -> usize {
         self.entries.len()
-    }
-
-    /// Whether nothing is committed.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
     }
 
     /// A host's disk was replaced: its log is compared from the beginning.
@@ -103,7 +98,7 @@ impl CommittedLog {
         if self.entries.last().is_some_and(|last| last.id.term > entry.id.term) {
             record.broke(format!("entry {index} has an earlier term than the one before"));
         }
-        match Command::decode(&entry.payload).map(Some) {
+        match command(&entry.payload) {
             Ok(Some(command)) => self.apply(&command, record),
             Ok(None) => {}
             Err(error) => record.broke(format!("entry {index} is unreadable: {error}")),
@@ -186,5 +181,13 @@ impl CommittedLog {
         if let Err(rule) = record.writes(|writes| writes.judge()) {
             record.broke(rule);
         }
+    }
+}
+
+/// The command in an entry, if there is one.
+fn command(payload: &[u8]) -> Result<Option<Command>, DecodeError> {
+    match EntryContent::decode(payload.to_vec())? {
+        EntryContent::Command(bytes) => Command::decode(&bytes).map(Some),
+        EntryContent::Replicas(_) | EntryContent::Blank => Ok(None),
     }
 }

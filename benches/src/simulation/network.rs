@@ -134,12 +134,6 @@ impl Network {
         state.trouble.clear();
     }
 
-    /// Whether packets of this direction arrive.
-    #[must_use]
-    pub fn is_cut(&self, from: HostId, to: HostId) -> bool {
-        self.state().cut.contains(&(from, to))
-    }
-
     /// What arrives at a host before `end`, in order.
     #[must_use]
     pub fn arrivals(&self, to: HostId, end: Duration) -> Vec<Packet> {

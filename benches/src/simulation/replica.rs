@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use daos_control::wire::{CallError, NotReady};
 use daos_membership::{
-    ControlAddress, Local, LocalOptions, Membership, MembershipHandle, MembershipOptions, Role,
-    SystemIdentity,
+    ControlAddress, Local, LocalOptions, Membership, MembershipHandle, MembershipOptions,
+    Replicate, Role, SystemIdentity,
 };
 use tokio::sync::watch;
 
@@ -22,7 +22,7 @@ pub struct ReplicaLife {
     uplink: Uplink,
     disk: ReplicaDisk,
     service: watch::Sender<Option<MembershipHandle>>,
-    running: Mutex<Option<Membership>>,
+    running: Mutex<Option<(Membership, Arc<dyn Replicate>)>>,
 }
 
 impl ReplicaLife {
@@ -52,9 +52,11 @@ impl ReplicaLife {
             Ok(local) => {
                 let clock = Arc::new(SkewedClock::new(self.setting.seed, host, self.uplink.time));
                 let options = MembershipOptions::new(vec!["ofi+tcp".to_owned()]);
-                let membership = Membership::start(Arc::new(local), clock, options);
+                let replicate: Arc<dyn Replicate> = Arc::new(local);
+                let membership = Membership::start(Arc::clone(&replicate), clock, options);
                 self.service.send_replace(Some(membership.handle()));
-                *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(membership);
+                let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+                *running = Some((membership, replicate));
             }
             Err(error) => {
                 self.setting.record.note(format_args!("host {host} has no replica: {error}"))
@@ -85,7 +87,9 @@ impl ReplicaLife {
         if matches!(info.role, Role::Leader) {
             self.setting.record.leads(self.uplink.host, info.term);
         }
-        self.disk.last()
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, replicate) = running.as_ref()?;
+        replicate.replicas().applied.map(|id| id.index)
     }
 
     /// Whether it leads, as far as it knows.

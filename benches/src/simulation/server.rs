@@ -115,12 +115,6 @@ impl Server {
         &self.replica
     }
 
-    /// The engines of this host.
-    #[must_use]
-    pub fn engines(&self) -> &Engines {
-        &self.engines
-    }
-
     /// What the engines do among themselves.
     #[must_use]
     pub fn fabric(&self) -> &Arc<Fabric> {

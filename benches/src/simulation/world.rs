@@ -18,7 +18,7 @@ use super::plan::{Fault, Plan, Targets};
 use super::record::Record;
 use super::setting::{OTHER_WINDOW, REPLICA_WINDOW, SPARE_REPLICAS, Setting};
 use super::trace::Trace;
-use super::{Options, Outcome};
+use super::{Options, Outcome, Sabotage};
 
 /// Between two judgements of the histories, which look at all of them.
 const JUDGEMENT: Duration = Duration::from_secs(1);
@@ -56,6 +56,9 @@ impl World {
         let (hosts, engines) = options.layout();
         let mut dice = Dice::new(options.seed, 0x4057_5);
         let disks: Vec<HostDisk> = (0..hosts).map(|_| formatted(&mut dice, engines)).collect();
+        if options.sabotage == Some(Sabotage::LyingDisks) {
+            disks.iter().for_each(|disk| disk.replica().behave(Behaviour::Lies));
+        }
         let system = Uuid::from_u64_pair(options.seed, dice.number(1..u64::MAX));
         let setting = Arc::new(Setting {
             seed: options.seed,
@@ -126,7 +129,7 @@ impl World {
             lines,
             broken: self.record.broken(),
             healed_in: took,
-            entries: self.log.len(),
+            entries: self.log.entries(),
             terms: self.record.terms_led(),
             counts: self.record.counts(),
         })
@@ -194,7 +197,7 @@ impl World {
                     }
                 }
                 Later::DiskHasRoom(id) => {
-                    self.setting.disk(id).replica().behave(Behaviour::Honest);
+                    self.behave(id, Behaviour::Honest);
                     // A replica that failed stays so; its server has to be started again.
                     self.end(id, Ending::Killed, Duration::from_millis(200));
                 }
@@ -265,11 +268,11 @@ impl World {
             }
             Fault::Mend => self.network.mend(),
             Fault::DiskFull(host, time) => {
-                self.setting.disk(host).replica().behave(Behaviour::Full);
+                self.behave(host, Behaviour::Full);
                 self.in_a_while(time, Later::DiskHasRoom(host));
             }
             Fault::DiesWriting(host, writes) => {
-                self.setting.disk(host).replica().behave(Behaviour::DiesAt(writes));
+                self.behave(host, Behaviour::DiesAt(writes));
             }
             Fault::Wipe(host) => {
                 self.end(host, Ending::PowerLoss, Duration::from_secs(1));
@@ -282,6 +285,14 @@ impl World {
                     self.kill_engines(host, 0..self.setting.engines);
                 }
             }
+        }
+    }
+
+    /// Disks that lie do nothing else.
+    fn behave(&self, host: HostId, behaviour: Behaviour) {
+        let disk = self.setting.disk(host).replica();
+        if disk.behaviour() != Behaviour::Lies {
+            disk.behave(behaviour);
         }
     }
 
@@ -303,9 +314,7 @@ impl World {
         for id in 0..self.hosts.len() {
             let disk = self.setting.disk(id).replica();
             let full = disk.behaviour() == Behaviour::Full;
-            if disk.behaviour() != Behaviour::Lies {
-                disk.behave(Behaviour::Honest);
-            }
+            self.behave(id, Behaviour::Honest);
             let Some(host) = self.hosts.get_mut(id) else { continue };
             host.resume();
             let failed = host.server().is_some_and(|server| server.replica().has_failed());

@@ -117,12 +117,6 @@ impl Writes {
         }
         Ok(())
     }
-
-    /// How many writes were acknowledged.
-    #[must_use]
-    pub fn acknowledged(&self) -> usize {
-        self.keys.values().map(|key| key.acknowledged.len()).sum()
-    }
 }
 
 #[cfg(test)]
