@@ -27,7 +27,8 @@ fn is_found(sabotage: &str, replicas: &str, seeds: std::ops::Range<u32>) -> Vec<
     let mut found = Vec::new();
     for seed in seeds.map(|seed| seed.to_string()) {
         let run = |more: &[&str]| {
-            let usual = ["--seed", &seed, "--replicas", replicas, "--ranks=12", "--virtual-time=25"];
+            let usual =
+                ["--seed", &seed, "--replicas", replicas, "--ranks=12", "--virtual-time=25"];
             simulate(&[&usual[..], more].concat())
         };
         let sabotaged = run(&["--sabotage", sabotage]);
@@ -35,7 +36,11 @@ fn is_found(sabotage: &str, replicas: &str, seeds: std::ops::Range<u32>) -> Vec<
             let said = text(&sabotaged.stdout);
             found.extend(said.lines().filter(|line| line.contains(" broken: ")).map(str::to_owned));
             let honest = run(&[]);
-            assert!(honest.status.success(), "seed {seed} fails without it: {}", text(&honest.stdout));
+            assert!(
+                honest.status.success(),
+                "seed {seed} fails without it: {}",
+                text(&honest.stdout)
+            );
         }
     }
     found
@@ -44,5 +49,8 @@ fn is_found(sabotage: &str, replicas: &str, seeds: std::ops::Range<u32>) -> Vec<
 #[test]
 fn disks_that_acknowledge_before_they_sync_are_found() {
     let found = is_found("lying-disks", "1", 2..5);
-    assert!(found.iter().any(|rule| rule.contains("is lost") || rule.contains("was acknowledged")), "{found:?}");
+    assert!(
+        found.iter().any(|rule| rule.contains("is lost") || rule.contains("was acknowledged")),
+        "{found:?}"
+    );
 }

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use daos_control::client::{ClientError, HostAddr};
 use daos_control::wire::CallError;
-use daos_membership::{ExcludeAction, Member, MemberState, Rank, RankSet};
+use daos_membership::{ControlAddress, ExcludeAction, Member, MemberState, Rank, RankSet};
 use tokio::time::sleep;
 
 use super::deeds::Asker;
 use super::dice::Dice;
-use super::message::{Admin, Message};
+use super::message::{Admin, Message, address_of};
 use super::network::Uplink;
 use super::record::Record;
-use super::setting::Setting;
+use super::setting::{SPARE_REPLICAS, Setting};
 
 /// Administrators that write and read, each a key of its own.
 const WRITERS: u64 = 3;
@@ -27,6 +27,8 @@ pub struct Clients {
     asker: Asker,
     record: Arc<Record>,
     seed: u64,
+    /// Replicas that the configuration names.
+    replicas: usize,
     seen: Mutex<BTreeMap<Rank, MemberState>>,
     /// Once faults are over, nobody makes trouble any more.
     calm: Mutex<bool>,
@@ -38,7 +40,8 @@ impl Clients {
         let asker = Asker { uplink, replicas: setting.replica_addresses() };
         let (record, seed) = (Arc::clone(&setting.record), setting.seed);
         let (seen, calm) = (Mutex::default(), Mutex::default());
-        let clients = Arc::new(Self { asker, record, seed, seen, calm });
+        let replicas = setting.replicas;
+        let clients = Arc::new(Self { asker, record, seed, replicas, seen, calm });
         for writer in 0..WRITERS {
             tokio::spawn(Arc::clone(&clients).write(writer));
         }
@@ -145,13 +148,22 @@ impl Clients {
         !down.is_empty() && self.ask(Admin::Start(down)).await.is_ok()
     }
 
+    /// One of the replicas moves to a host that was none, or back.
+    fn other_replicas(&self, dice: &mut Dice) -> Admin {
+        let hosts = self.replicas + SPARE_REPLICAS;
+        let at = |host| ControlAddress::new(address_of(host).into());
+        let mut two = dice.some(&(0..hosts).collect::<Vec<_>>(), 2).into_iter().map(at);
+        Admin::Replicas { add: two.next().into_iter().collect(), remove: two.collect() }
+    }
+
     async fn trouble(&self, members: &[Arc<Member>], dice: &mut Dice) -> bool {
         let all: Vec<Rank> = members.iter().map(|member| member.rank).collect();
         let some: RankSet = dice.some(&all, 2).into_iter().collect();
         if some.is_empty() || !dice.chance(300) {
             return false;
         }
-        let admin = match dice.number(0..6) {
+        let admin = match dice.number(0..7) {
+            6 => self.other_replicas(dice),
             0 => Admin::Exclude(some, ExcludeAction::Exclude),
             1 => Admin::Exclude(all.into_iter().collect(), ExcludeAction::Clear),
             2 => Admin::Stop { ranks: some, force: true },

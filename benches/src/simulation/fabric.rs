@@ -191,6 +191,9 @@ impl Supervisor for Fabric {
         if let Some(process) = self.processes().get_mut(&index) {
             process.up = true;
         }
+        // What the other engines of this host know already nobody will tell this one again.
+        let newest = self.newest.borrow().clone();
+        self.take_map(index, &newest).await;
         Ok(())
     }
 

@@ -10,8 +10,10 @@ use daos_control::supervisor::RasEvent;
 use daos_control::system_ops::{JoinMessage, RankReply, RanksCall};
 use daos_control::wire::CallError;
 use daos_membership::{
-    ControlAddress, ExcludeAction, GroupMap, Incarnation, Member, Rank, RankSet,
+    ControlAddress, ExcludeAction, GroupMap, Incarnation, Member, Rank, RankSet, ReplicaId,
 };
+
+use uuid::Uuid;
 
 use super::network::{HostId, NoAnswer};
 
@@ -56,6 +58,10 @@ pub enum Message {
     Group(GroupMap),
     /// What one replica says to another, in its bytes.
     Replica(Vec<u8>),
+    /// A host is to become a replica of this system.
+    Enlist(Uuid),
+    /// It is one, with this id.
+    Enlisted(ReplicaId),
     /// Done, with nothing to say.
     Done,
     /// Refused.
@@ -88,6 +94,13 @@ pub enum Admin {
     },
     /// Start ranks.
     Start(RankSet),
+    /// Let other hosts be replicas.
+    Replicas {
+        /// Hosts that become one.
+        add: Vec<ControlAddress>,
+        /// Hosts that stop being one.
+        remove: Vec<ControlAddress>,
+    },
     /// All members, from the leader.
     Query,
 }
@@ -126,6 +139,8 @@ impl fmt::Display for Message {
             }
             Self::Group(map) => write!(f, "group map {} of {}", map.version(), map.len()),
             Self::Replica(bytes) => write!(f, "replica {}", super::replica::describe(bytes)),
+            Self::Enlist(system) => write!(f, "become a replica of {system}"),
+            Self::Enlisted(id) => write!(f, "replica {id}"),
             Self::Done => f.write_str("done"),
             Self::Refused(refusal) => write!(f, "refused: {refusal}"),
         }

@@ -19,6 +19,7 @@ mod network;
 mod options;
 mod peers;
 mod plan;
+mod reconcile;
 mod record;
 mod replica;
 mod server;

@@ -34,7 +34,7 @@ pub enum Sabotage {
     LyingDisks,
     /// A replica that lost its disk goes on under its old id.
     ForgottenVotes,
-    /// Whoever takes itself for the leader answers reads without asking the others.
+    /// Every replica answers reads, whether or not it leads.
     StaleReads,
 }
 

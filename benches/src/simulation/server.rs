@@ -15,7 +15,8 @@ use daos_control::system_ops::{
     hear,
 };
 use daos_control::wire::{CallError, NotReady};
-use daos_membership::{AdminExcludedRanks, MembershipHandle, Selection};
+use daos_membership::decide::replicas::{self, Even};
+use daos_membership::{AdminExcludedRanks, ControlAddress, MembershipHandle, Selection};
 use tokio_util::sync::CancellationToken;
 
 use super::deeds::{Asker, SimDeeds};
@@ -23,6 +24,7 @@ use super::fabric::Fabric;
 use super::gossip::{self, Gossip};
 use super::message::{Admin, Message, address_of};
 use super::network::{HostId, Uplink};
+use super::options::Sabotage;
 use super::peers::SimPeers;
 use super::replica::ReplicaLife;
 use super::setting::Setting;
@@ -185,6 +187,7 @@ impl Server {
                 self.fabric.hear_map(&map).await;
                 Ok(Message::Done)
             }
+            Message::Enlist(system) => self.replica.enlist(system).await,
             Message::Replica(bytes) => self.replica.answer(&bytes).await,
             other => Err(CallError::Unimplemented(other.to_string())),
         }
@@ -233,7 +236,11 @@ impl Server {
     }
 
     async fn administered(&self, admin: Admin) -> Result<Message, CallError> {
-        let membership = self.leader().await?;
+        let stale = self.setting.sabotage == Some(Sabotage::StaleReads);
+        let membership = match &admin {
+            Admin::Get { .. } if stale => self.service()?,
+            _ => self.leader().await?,
+        };
         match admin {
             Admin::Set { key, value } => {
                 membership.set_attributes([(key, value)].into()).await?;
@@ -257,6 +264,15 @@ impl Server {
                 let (selection, excluded) = (Selection::Ranks(ranks), AdminExcludedRanks::Ignore);
                 let request = StartRequest { selection, check_mode: false, excluded };
                 self.operations.start(membership, request).await?;
+                Ok(Message::Done)
+            }
+            Admin::Replicas { add, remove } => {
+                let changed = move |wanted: &[ControlAddress]| {
+                    let stays = |at: &&ControlAddress| !remove.contains(at);
+                    let kept: Vec<_> = wanted.iter().filter(stays).copied().collect();
+                    replicas::add(&kept, &add, Even::Refuse)
+                };
+                membership.want_replicas(changed).await?;
                 Ok(Message::Done)
             }
             Admin::Query => Ok(Message::Members(membership.members())),

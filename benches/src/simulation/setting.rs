@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daos_control::client::HostAddr;
+use daos_membership::ControlAddress;
+use daos_membership::decide::damping::Damping;
 use uuid::Uuid;
 
 use super::disk::HostDisk;
 use super::message::address_of;
 use super::network::HostId;
+use super::options::Sabotage;
 use super::record::Record;
 
 /// Window of hosts that have a replica: their messages take at least so long.
@@ -35,6 +38,8 @@ pub struct Setting {
     pub disks: Vec<HostDisk>,
     /// What has been seen.
     pub record: Arc<Record>,
+    /// What is wrong on purpose.
+    pub sabotage: Option<Sabotage>,
 }
 
 impl Setting {
@@ -55,6 +60,18 @@ impl Setting {
     pub fn replica_addresses(&self) -> Vec<HostAddr> {
         let texts = (0..self.replicas).map(|host| address_of(host).to_string());
         texts.filter_map(|text| HostAddr::parse(&text).ok()).collect()
+    }
+
+    /// The same, as the system knows them.
+    pub fn listed(&self) -> impl Iterator<Item = ControlAddress> {
+        (0..self.replicas).map(|host| ControlAddress::new(address_of(host).into()))
+    }
+
+    /// How many deaths are believed at once: as by default, or with a shorter memory so that runs are shorter.
+    #[must_use]
+    pub fn damping(&self) -> Damping {
+        let window = if self.seed.is_multiple_of(5) { 60 } else { 8 };
+        Damping { window: Duration::from_secs(window), ..Damping::default() }
     }
 
     /// A host's fault domain: four hosts in a rack.

@@ -16,12 +16,16 @@ use super::log::CommittedLog;
 use super::network::{HostId, Network, Trouble};
 use super::plan::{Fault, Plan, Targets};
 use super::record::Record;
+use super::server::Server;
 use super::setting::{OTHER_WINDOW, REPLICA_WINDOW, SPARE_REPLICAS, Setting};
 use super::trace::Trace;
 use super::{Options, Outcome, Sabotage};
 
 /// Between two judgements of the histories, which look at all of them.
 const JUDGEMENT: Duration = Duration::from_secs(1);
+
+/// Between two lost disks at least.
+const WIPE_SPACING: Duration = Duration::from_secs(8);
 
 /// Everything that is simulated.
 #[derive(Debug)]
@@ -38,6 +42,7 @@ pub struct World {
     /// What ends by itself: a host comes back, a disk has room again.
     later: BTreeMap<(Duration, u64), Later>,
     delayed: u64,
+    last_wipe: Duration,
 }
 
 /// The end of a fault.
@@ -68,6 +73,7 @@ impl World {
             system,
             disks,
             record: Arc::clone(&record),
+            sabotage: options.sabotage,
         });
         let windows = (0..=hosts).map(|host| setting.window(host)).collect();
         let dice = Dice::new(options.seed, 0x7e7);
@@ -85,6 +91,7 @@ impl World {
             now: Duration::ZERO,
             later: BTreeMap::new(),
             delayed: 0,
+            last_wipe: Duration::ZERO,
             options,
         }
     }
@@ -207,7 +214,13 @@ impl World {
     }
 
     fn targets(&self) -> Targets {
-        let replicas: Vec<HostId> = (0..self.setting.replicas).collect();
+        let has_replica = |id: &HostId| {
+            let server = self.hosts.get(*id).and_then(Host::server);
+            *id < self.setting.replicas
+                || server.is_some_and(|server| server.replica().seat().is_some())
+        };
+        let possible = 0..self.setting.replicas + SPARE_REPLICAS;
+        let replicas: Vec<HostId> = possible.filter(has_replica).collect();
         let leads = |id: &&HostId| {
             let server = self.hosts.get(**id).and_then(Host::server);
             server.is_some_and(|server| server.replica().leads())
@@ -217,8 +230,24 @@ impl World {
             leader: replicas.iter().find(leads).copied(),
             replicas,
             engines: self.setting.engines,
-            may_wipe: false,
+            may_wipe: self.may_wipe(),
         }
+    }
+
+    /// A replica may lose its disk only while all others that were wanted vote and answer: a majority that is lost
+    /// is lost.
+    fn may_wipe(&self) -> bool {
+        if self.options.sabotage == Some(Sabotage::ForgottenVotes) {
+            return true;
+        }
+        let replicas = self.setting.replicas;
+        let settled = self.setting.disk(0).superblock(0);
+        if !settled.is_some_and(|superblock| superblock.joined_rank().is_some()) {
+            return false;
+        }
+        let seats = (0..replicas).filter_map(|id| self.hosts.get(id)?.server()?.replica().seat());
+        let voting = seats.filter(|(_, votes, voters)| *votes && *voters == replicas).count();
+        replicas >= 3 && voting == replicas && self.now >= self.last_wipe + WIPE_SPACING
     }
 
     fn strike(&mut self, fault: Fault) {
@@ -275,8 +304,10 @@ impl World {
                 self.behave(host, Behaviour::DiesAt(writes));
             }
             Fault::Wipe(host) => {
+                self.last_wipe = self.now;
                 self.end(host, Ending::PowerLoss, Duration::from_secs(1));
-                self.setting.disk(host).replace_replica_disk();
+                let keeps_id = self.options.sabotage == Some(Sabotage::ForgottenVotes);
+                self.setting.disk(host).replace_replica_disk(keeps_id);
                 self.log.forget(host);
             }
             Fault::KillEngine(host, index) => self.kill_engines(host, index..index + 1),
@@ -356,8 +387,20 @@ impl World {
         let Some(service) = leader.replica().service() else {
             return vec!["no service".to_owned()];
         };
+        let wanted = service.view().read(|system| system.wanted_replicas().len());
+        let voters = leader.replica().voters();
+        if voters.len() != wanted {
+            why.push(format!("{wanted} replicas are wanted, {} vote", voters.len()));
+        }
+        let votes = |server: &Arc<Server>| {
+            server.replica().seat().is_some_and(|(id, _, _)| voters.contains(&id))
+        };
+        let present = servers().filter(|server| votes(server)).count();
+        if present != voters.len() {
+            why.push(format!("{present} of {} replicas are there", voters.len()));
+        }
         let version = service.data_version();
-        for server in servers() {
+        for server in servers().filter(|server| votes(server)) {
             if let Some(other) = server.replica().service().map(|other| other.data_version())
                 && other != version
             {
@@ -382,10 +425,13 @@ impl World {
     fn look_at_everything(&mut self) {
         self.log.judge(&self.record);
         let expected = self.log.system().snapshot().encode();
+        let leader =
+            self.hosts.iter().filter_map(Host::server).find(|server| server.replica().leads());
+        let voters = leader.map(|leader| leader.replica().voters()).unwrap_or_default();
         for (id, host) in self.hosts.iter().enumerate() {
-            let Some(service) = host.server().and_then(|server| server.replica().service()) else {
-                continue;
-            };
+            let Some(replica) = host.server().map(|server| server.replica()) else { continue };
+            let votes = replica.seat().is_some_and(|(id, _, _)| voters.contains(&id));
+            let Some(service) = replica.service().filter(|_| votes) else { continue };
             let state = service.view().read(|system| system.snapshot().encode());
             if state != expected {
                 self.record.broke(format!("the state of host {id} is not what the log makes"));
