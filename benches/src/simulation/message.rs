@@ -58,6 +58,10 @@ pub enum Message {
     Group(GroupMap),
     /// What one replica says to another, in its bytes.
     Replica(Vec<u8>),
+    /// Whether an engine with this rank is at home on a host.
+    HasRank(Rank),
+    /// It is, or is not.
+    Truth(bool),
     /// A host is to become a replica of this system.
     Enlist(Uuid),
     /// It is one, with this id.
@@ -139,6 +143,8 @@ impl fmt::Display for Message {
             }
             Self::Group(map) => write!(f, "group map {} of {}", map.version(), map.len()),
             Self::Replica(bytes) => write!(f, "replica {}", super::replica::describe(bytes)),
+            Self::HasRank(rank) => write!(f, "has rank {rank}?"),
+            Self::Truth(truth) => write!(f, "{truth}"),
             Self::Enlist(system) => write!(f, "become a replica of {system}"),
             Self::Enlisted(id) => write!(f, "replica {id}"),
             Self::Done => f.write_str("done"),

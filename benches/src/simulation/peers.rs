@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 use daos_control::system_ops::{Peers, RankReply, RanksCall};
 use daos_control::wire::CallError;
-use daos_membership::ControlAddress;
+use daos_membership::{ControlAddress, Rank};
 use tokio::time::{Instant, timeout_at};
 
 use super::message::{Message, host_of, unanswered};
-use super::network::Uplink;
+use super::network::{NoAnswer, Uplink};
 
 /// Asks hosts over the simulated network.
 #[derive(Debug)]
@@ -34,6 +34,15 @@ impl Peers for SimPeers {
             Ok(Ok(Message::RanksDone(replies))) => Ok(replies),
             Ok(Ok(Message::Refused(error))) => Err(*error),
             Ok(Ok(other)) => Err(CallError::text(format!("answered with {other}"))),
+        }
+    }
+
+    async fn serves(&self, host: ControlAddress, rank: Rank, deadline: Instant) -> bool {
+        let Some(to) = host_of(host) else { return false };
+        match timeout_at(deadline, self.uplink.call(to, Message::HasRank(rank))).await {
+            Ok(Ok(Message::Truth(has))) => has,
+            Ok(Err(NoAnswer::Refused)) => false,
+            _ => true,
         }
     }
 }

@@ -11,8 +11,8 @@ use daos_control::join::{Host, JoinAnswer};
 use daos_control::management::push_group_map;
 use daos_control::supervisor::{EngineEventKind, RestartPolicy, Supervisor};
 use daos_control::system_ops::{
-    AdmitJoin, JoinMessage, Limits, RankReply, RanksCall, StartRequest, StopRequest, SystemOps,
-    hear,
+    AdmitJoin, JoinMessage, LastUsable, Limits, RankReply, RanksCall, StartRequest, StopRequest,
+    SystemOps, hear,
 };
 use daos_control::wire::{CallError, NotReady};
 use daos_membership::decide::replicas::{self, Even};
@@ -187,6 +187,10 @@ impl Server {
                 self.fabric.hear_map(&map).await;
                 Ok(Message::Done)
             }
+            Message::HasRank(rank) => {
+                let known = self.engines.states().iter().any(|seen| seen.rank == Some(rank));
+                Ok(Message::Truth(known))
+            }
             Message::Enlist(system) => self.replica.enlist(system).await,
             Message::Replica(bytes) => self.replica.answer(&bytes).await,
             other => Err(CallError::Unimplemented(other.to_string())),
@@ -215,7 +219,8 @@ impl Server {
     async fn joined(&self, from: HostId, ask: JoinMessage) -> Result<Message, CallError> {
         let membership = self.leader().await?;
         let from = SocketAddr::V4(address_of(from));
-        let reply = AdmitJoin::new(Some(address_of(0))).join(&membership, ask, Some(from)).await?;
+        let admit = AdmitJoin::new(Some(address_of(0)), &self.operations);
+        let reply = admit.join(&membership, ask, Some(from)).await?;
         Ok(Message::Joined(JoinAnswer { rank: reply.rank, map_version: reply.map_version }))
     }
 
@@ -224,6 +229,7 @@ impl Server {
             RankAction::PrepareShutdown => self.engines.prepare_shutdown(&call.ranks).await,
             RankAction::Stop => self.engines.stop(&call.ranks, call.force).await,
             RankAction::Start => self.engines.start(&call.ranks).await,
+            RankAction::Rejoin => self.engines.rejoin(&call.ranks).await,
             RankAction::ResetFormat => self.engines.reset_format(&call.ranks).await,
         };
         let reply = |outcome: daos_control::engine::RankOutcome| RankReply {
@@ -251,7 +257,8 @@ impl Server {
                 Ok(Message::Value(all.get(&key).cloned()))
             }
             Admin::Exclude(ranks, action) => {
-                membership.exclude(Selection::Ranks(ranks), action).await?;
+                let selection = Selection::Ranks(ranks);
+                self.operations.exclude(membership, selection, action, LastUsable::Keep).await?;
                 Ok(Message::Done)
             }
             Admin::Stop { ranks, force } => {
