@@ -92,6 +92,8 @@ impl Keeper {
             return;
         }
         let stalled = self.shared.disk.writing_for().filter(|long| *long > options.stall_after);
+        // Nobody was asked while this replica gave way, so nobody can have answered.
+        let led = self.shared.leads_on_for().map_or(led, |on| on.min(led));
         let heard = self.shared.quorum_heard(&known.set).unwrap_or(led).min(led);
         if let Some(long) = stalled {
             tracing::warn!(seconds = long.as_secs_f64(), "the disk stalls, this leader gives way");

@@ -139,6 +139,11 @@ impl Shared {
         self.heard().giving_way = Some(Instant::now() + for_);
     }
 
+    /// How long ago this replica went on leading, since nobody had taken over.
+    pub(super) fn leads_on_for(&self) -> Option<Duration> {
+        self.heard().giving_way.map(|until| until.elapsed())
+    }
+
     pub(super) fn gives_way(&self) -> bool {
         self.heard().giving_way.is_some_and(|until| Instant::now() < until)
     }
