@@ -54,3 +54,15 @@ fn disks_that_acknowledge_before_they_sync_are_found() {
         "{found:?}"
     );
 }
+
+#[test]
+fn votes_that_nobody_gave_are_found() {
+    let found = is_found("generous-votes", "3", 2..6);
+    assert!(!found.is_empty(), "no rule was broken");
+}
+
+#[test]
+fn reads_that_ask_nobody_are_found() {
+    let found = is_found("stale-reads", "3", 2..3);
+    assert!(found.iter().any(|rule| rule.contains("was acknowledged")), "{found:?}");
+}

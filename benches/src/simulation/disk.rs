@@ -70,19 +70,11 @@ impl HostDisk {
         self.content().replica.clone()
     }
 
-    /// The system database and the disk that held it are gone; a blank disk is in their place. With `keeps_id` an
-    /// empty database is there that goes by the old one's name, which is never right.
-    pub fn replace_replica_disk(&self, keeps_id: bool) {
+    /// The system database and the disk that held it are gone; a blank disk is in their place.
+    pub fn replace_replica_disk(&self) {
         let mut content = self.content();
         content.replica.power_off();
-        let blank = ReplicaDisk::default();
-        if keeps_id {
-            let known = content.replica.content();
-            let (identity, replica) = (known.database.identity.clone(), known.database.replica);
-            let database = Database { identity, replica, ..Database::default() };
-            blank.content().database = database;
-        }
-        content.replica = blank;
+        content.replica = ReplicaDisk::default();
     }
 }
 

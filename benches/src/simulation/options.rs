@@ -32,8 +32,8 @@ pub struct Options {
 pub enum Sabotage {
     /// Disks say that a write is durable before it is.
     LyingDisks,
-    /// A replica that lost its disk goes on under its old id.
-    ForgottenVotes,
+    /// The network turns every refused vote into a granted one.
+    GenerousVotes,
     /// Every replica answers reads, whether or not it leads.
     StaleReads,
 }
@@ -42,7 +42,7 @@ impl fmt::Display for Sabotage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::LyingDisks => "lying-disks",
-            Self::ForgottenVotes => "forgotten-votes",
+            Self::GenerousVotes => "generous-votes",
             Self::StaleReads => "stale-reads",
         })
     }

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use daos_control::wire::{CallError, NotReady};
 use daos_membership::{
-    ControlAddress, Membership, MembershipHandle, MembershipOptions, Quorum, QuorumOptions,
-    Replica, ReplicaId, ReplicaMessage, ReplicaNetwork, ReplicaUnreachable, Replicate, Role, Store,
-    StoreError, SystemIdentity,
+    Answer, ControlAddress, Membership, MembershipHandle, MembershipOptions, Quorum, QuorumOptions,
+    Replica, ReplicaBody, ReplicaId, ReplicaMessage, ReplicaNetwork, ReplicaUnreachable, Replicate,
+    Role, Store, StoreError, SystemIdentity, Voted,
 };
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -18,6 +18,7 @@ use super::clock::SkewedClock;
 use super::disk::{DiskStore, ReplicaDisk};
 use super::message::{Message, address_of, host_of};
 use super::network::Uplink;
+use super::options::Sabotage;
 use super::reconcile;
 use super::setting::Setting;
 
@@ -84,7 +85,8 @@ impl ReplicaLife {
     }
 
     async fn start(&self, store: DiskStore, may_found: bool) -> Result<(), StoreError> {
-        let network = Arc::new(SimReplicaNetwork { uplink: self.uplink.clone() });
+        let generous = self.setting.sabotage == Some(Sabotage::GenerousVotes);
+        let network = Arc::new(SimReplicaNetwork { uplink: self.uplink.clone(), generous });
         let clock =
             Arc::new(SkewedClock::new(self.setting.seed, self.uplink.host, self.uplink.time));
         let options = QuorumOptions { snapshot_after: 60, ..QuorumOptions::default() };
@@ -199,6 +201,21 @@ impl ReplicaLife {
 #[derive(Debug)]
 struct SimReplicaNetwork {
     uplink: Uplink,
+    /// Turns refused votes into granted ones, which is never right.
+    generous: bool,
+}
+
+/// An answer, with the vote that was asked for and refused.
+fn granted(asked: &ReplicaBody, answer: ReplicaBody) -> ReplicaBody {
+    match (asked, answer) {
+        (ReplicaBody::RequestVote(request), ReplicaBody::Voted(voted)) => {
+            ReplicaBody::Voted(Voted { vote: request.vote, granted: true, ..voted })
+        }
+        (ReplicaBody::Ask(_), ReplicaBody::Answer(answer)) => {
+            ReplicaBody::Answer(Answer { would_vote: true, ..answer })
+        }
+        (_, answer) => answer,
+    }
 }
 
 #[async_trait]
@@ -212,7 +229,12 @@ impl ReplicaNetwork for SimReplicaNetwork {
         let host = host_of(to.address).ok_or_else(|| unreachable("no such host".to_owned()))?;
         match self.uplink.call(host, Message::Replica(message.encode())).await {
             Ok(Message::Replica(bytes)) => {
-                ReplicaMessage::decode(&bytes).map_err(|error| unreachable(error.to_string()))
+                let mut answer = ReplicaMessage::decode(&bytes)
+                    .map_err(|error| unreachable(error.to_string()))?;
+                if self.generous {
+                    answer.body = granted(&message.body, answer.body);
+                }
+                Ok(answer)
             }
             Ok(other) => Err(unreachable(other.to_string())),
             Err(why) => Err(unreachable(format!("{why:?}"))),

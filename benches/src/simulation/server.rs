@@ -155,8 +155,9 @@ impl Server {
             let service = services.borrow_and_update().clone();
             if let Some(membership) = service {
                 let supervisor = Arc::clone(&self.fabric) as Arc<dyn Supervisor>;
-                let (maps, engines) = (membership.group_map(), self.engines.clone());
-                push_group_map(maps, engines, supervisor, self.end.clone()).await;
+                let (maps, role) = (membership.group_map(), membership.watch_role());
+                let statuses = self.engines.watch();
+                push_group_map(maps, role, statuses, supervisor, self.end.clone()).await;
             }
             if services.changed().await.is_err() {
                 return;

@@ -237,9 +237,6 @@ impl World {
     /// A replica may lose its disk only while all others that were wanted vote and answer: a majority that is lost
     /// is lost.
     fn may_wipe(&self) -> bool {
-        if self.options.sabotage == Some(Sabotage::ForgottenVotes) {
-            return true;
-        }
         let replicas = self.setting.replicas;
         let settled = self.setting.disk(0).superblock(0);
         if !settled.is_some_and(|superblock| superblock.joined_rank().is_some()) {
@@ -306,8 +303,7 @@ impl World {
             Fault::Wipe(host) => {
                 self.last_wipe = self.now;
                 self.end(host, Ending::PowerLoss, Duration::from_secs(1));
-                let keeps_id = self.options.sabotage == Some(Sabotage::ForgottenVotes);
-                self.setting.disk(host).replace_replica_disk(keeps_id);
+                self.setting.disk(host).replace_replica_disk();
                 self.log.forget(host);
             }
             Fault::KillEngine(host, index) => self.kill_engines(host, index..index + 1),
