@@ -22,47 +22,42 @@ fn a_seed_does_the_same_twice_and_another_seed_does_not() {
     assert!(first.stdout != other.stdout, "another seed did the same");
 }
 
-/// With a defect on purpose some of these seeds must break a rule; what the rule says is part of the finding.
-fn is_found(sabotage: &str, replicas: &str, seeds: std::ops::Range<u32>) -> Vec<String> {
-    let mut found = Vec::new();
-    for seed in seeds.map(|seed| seed.to_string()) {
-        let run = |more: &[&str]| {
-            let usual =
-                ["--seed", &seed, "--replicas", replicas, "--ranks=12", "--virtual-time=25"];
-            simulate(&[&usual[..], more].concat())
-        };
-        let sabotaged = run(&["--sabotage", sabotage]);
-        if !sabotaged.status.success() {
-            let said = text(&sabotaged.stdout);
-            found.extend(said.lines().filter(|line| line.contains(" broken: ")).map(str::to_owned));
-            let honest = run(&[]);
-            assert!(
-                honest.status.success(),
-                "seed {seed} fails without it: {}",
-                text(&honest.stdout)
-            );
+/// With a defect on purpose one of these seeds must break a rule, and without it must not; the rule that it broke.
+///
+/// Which seed it is changes with the code, so there are more of them than it takes.
+fn found(sabotage: &str, replicas: &str) -> String {
+    for seed in (2..16).map(|seed| seed.to_string()) {
+        let usual = ["--seed", &seed, "--replicas", replicas, "--ranks=12", "--virtual-time=25"];
+        let sabotaged = simulate(&[&usual[..], &["--sabotage", sabotage]].concat());
+        let said = text(&sabotaged.stdout);
+        let rules = said.lines().find(|line| line.contains(" broken: "));
+        // That a system does not become whole may have other causes; a broken rule of safety has not.
+        if let Some(rule) = rules.filter(|rule| !rule.contains("not whole")) {
+            let honest = simulate(&usual);
+            assert!(honest.status.success(), "fails without it as well: {}", text(&honest.stdout));
+            return rule.to_owned();
         }
     }
-    found
+    panic!("{sabotage} was not found");
 }
 
 #[test]
 fn disks_that_acknowledge_before_they_sync_are_found() {
-    let found = is_found("lying-disks", "1", 2..5);
+    let rule = found("lying-disks", "1");
     assert!(
-        found.iter().any(|rule| rule.contains("is lost") || rule.contains("was acknowledged")),
-        "{found:?}"
+        ["lost", "acknowledged", "committed", "version"].iter().any(|word| rule.contains(word)),
+        "{rule}"
     );
 }
 
 #[test]
 fn votes_that_nobody_gave_are_found() {
-    let found = is_found("generous-votes", "3", 2..6);
-    assert!(!found.is_empty(), "no rule was broken");
+    let rule = found("generous-votes", "3");
+    assert!(["term", "lost", "committed"].iter().any(|word| rule.contains(word)), "{rule}");
 }
 
 #[test]
 fn reads_that_ask_nobody_are_found() {
-    let found = is_found("stale-reads", "3", 2..3);
-    assert!(found.iter().any(|rule| rule.contains("was acknowledged")), "{found:?}");
+    let rule = found("stale-reads", "3");
+    assert!(rule.contains("acknowledged"), "{rule}");
 }
