@@ -58,6 +58,9 @@ pub enum Command {
     /// Make and show certificates
     #[command(subcommand)]
     Cert(Cert),
+    /// Work on the system database of this host while its server is stopped
+    #[command(subcommand)]
+    Ms(Ms),
     /// Print the version
     Version,
 }
@@ -279,6 +282,36 @@ pub enum Role {
     Server,
     /// Client nodes: daos_agent
     Agent,
+}
+
+/// Management service commands. The server must be stopped.
+#[derive(Debug, Subcommand)]
+pub enum Ms {
+    /// Show what is in the system database
+    Status,
+    /// Write the system to a new file
+    Backup {
+        /// The file
+        file: PathBuf,
+    },
+    /// Make the replica of this host the only one, when most replicas are lost for good
+    Recover {
+        /// Agree beforehand to what is shown
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Make the system database anew from a backup or a snapshot that was kept
+    Restore {
+        /// The backup
+        #[arg(long, value_name = "FILE", conflicts_with = "list")]
+        from: Option<PathBuf>,
+        /// Only list the snapshots that the server kept
+        #[arg(long)]
+        list: bool,
+        /// Agree beforehand to what is shown
+        #[arg(short, long)]
+        yes: bool,
+    },
 }
 
 #[cfg(test)]

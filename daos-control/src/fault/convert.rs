@@ -52,6 +52,7 @@ leaf_errors! {
     daos_membership::ReceiveRefused,
     daos_membership::SelectionError,
     daos_membership::StoreError,
+    daos_membership::backup::BackupError,
     daos_storage_nvme::BdevError,
     daos_storage_nvme::blockdev::BlockdevError,
     daos_storage_scm::ScmError,

@@ -3,25 +3,24 @@
 //! Owned by the server; told by the start of engine 0, by formats, by erase and by the leader of the system. Must not
 //! know gRPC.
 
+mod attend;
+mod enlist;
+
 use std::net::SocketAddrV4;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use daos_membership::{
-    ControlAddress, RedbStore, ReplicaId, ReplicaMessage, Replicate, Role, StoreError,
-};
-use futures_util::future::join_all;
+use daos_membership::{ControlAddress, RedbStore, ReplicaMessage, StoreError};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 use uuid::Uuid;
 
-use super::aside;
 use super::bootstrap::{Permission, permission};
-use super::network::{EnlistCall, Enlistment, ReplicaHosts};
+use super::network::ReplicaHosts;
 use super::replica::Replicas;
-use super::running::{Found, Running, Serving, make_empty, start};
+use super::running::{Found, Running, Serving, start};
 use super::slot::{Management, ManagementState, Told, at_rest};
 use crate::client::{ReplicaKind, ReplicaStatus};
 use crate::fault::{Fault, code};
@@ -214,53 +213,6 @@ impl ManagementKeeper {
         self.open(Opening { may_create: false, ..opening }).await
     }
 
-    /// Erases the system: tells the other replicas to remove their databases, then removes the one here. One that
-    /// cannot be told has no majority any more.
-    ///
-    /// # Errors
-    /// When the database here cannot be removed.
-    pub async fn erase_everywhere(&self) -> Result<(), Fault> {
-        if let Some(serving) = self.serving() {
-            let status = serving.replica.replicas();
-            let others =
-                status.replicas.set.addresses.iter().filter(|(id, _)| **id != status.me.id);
-            let told = others.map(|(id, at)| async move {
-                let answer = self.0.hosts.dismiss(*at, serving.system, *id, true).await;
-                (*at, answer)
-            });
-            for (at, answer) in join_all(told).await {
-                if let Err(error) = answer {
-                    warn!("the system database of {at} was not erased: {error}");
-                }
-            }
-        }
-        self.erase().await
-    }
-
-    /// Erases the database here, when this very replica is meant.
-    ///
-    /// # Errors
-    /// When it cannot be removed.
-    pub async fn erase_if(&self, system: Uuid, id: ReplicaId) -> Result<bool, Fault> {
-        let meant = self
-            .serving()
-            .is_some_and(|serving| serving.system == system && serving.replica.me().id == id);
-        if meant {
-            self.erase().await?;
-            info!("the system was erased");
-        }
-        Ok(meant)
-    }
-
-    /// Closes the database and removes it: the system is gone as far as this host knows.
-    ///
-    /// # Errors
-    /// When it cannot be removed.
-    pub async fn erase(&self) -> Result<(), Fault> {
-        let Some(opening) = self.close_keeping().await else { return Ok(()) };
-        RedbStore::remove(&opening.directory).map_err(Fault::from)
-    }
-
     async fn close_keeping(&self) -> Option<Opening> {
         let held = {
             let mut held = self.0.held.lock().await;
@@ -279,105 +231,6 @@ impl ManagementKeeper {
             }
             Held::Running(running) => Some(running.stop().await),
         }
-    }
-
-    /// Becomes a replica of a system, at the address under which that knows this host. Asked again, says the same. A
-    /// replica that the leader does not know any more is set aside first: it was removed while it could not be told.
-    ///
-    /// # Errors
-    /// When this host belongs to another system, or its database cannot be made.
-    pub async fn enlist(&self, call: EnlistCall) -> Result<Enlistment, Fault> {
-        let system = call.system;
-        if let Some(removed) = self.removed_by(&call) {
-            self.dismiss(system, removed).await?;
-        }
-        let asking = {
-            let mut held = self.0.held.lock().await;
-            match &mut *held {
-                Held::Nothing => {
-                    let why = match &*self.0.told.state.borrow() {
-                        ManagementState::Failed(fault) => fault.to_string(),
-                        _ => {
-                            "the storage of its engine 0 is not ready (format required?)".to_owned()
-                        }
-                    };
-                    return Ok(Enlistment::Waits(why));
-                }
-                Held::Running(running) => return enlisted_already(running, &call),
-                Held::Waiting(waiting) => {
-                    let expected = waiting.opening.expected.filter(|known| *known != system);
-                    if let Some(known) = expected {
-                        return Err(foreign(known, system));
-                    }
-                    waiting.asking.take()
-                }
-            }
-        };
-        // Without the lock, which it may be waiting for.
-        if let Some((asking, end)) = asking {
-            end.cancel();
-            let _ended = asking.await;
-        }
-        let mut held = self.0.held.lock().await;
-        let Held::Waiting(waiting) = &*held else {
-            return Ok(Enlistment::Waits("it is being opened or closed at this moment".to_owned()));
-        };
-        let opening = Opening {
-            expected: Some(system),
-            own_address: call.address,
-            ..waiting.opening.clone()
-        };
-        make_empty(&opening, system).await?;
-        self.run(&mut held, opening, None).await?;
-        match &*held {
-            Held::Running(running) => enlisted_already(running, &call),
-            _ => Ok(Enlistment::Waits("it is being closed at this moment".to_owned())),
-        }
-    }
-
-    /// The id of the replica here, when the leader that calls knows it no more.
-    fn removed_by(&self, call: &EnlistCall) -> Option<ReplicaId> {
-        let serving = self.serving().filter(|serving| serving.system == call.system)?;
-        let status = serving.replica.replicas();
-        let unknown = !call.replicas.contains(&status.me.id);
-        let took_part = !status.replicas.set.addresses.is_empty();
-        (unknown && took_part && call.term > status.info.term).then_some(status.me.id)
-    }
-
-    /// Stops being a replica and sets the database aside, when this very replica is meant.
-    ///
-    /// # Errors
-    /// When the database cannot be set aside.
-    pub async fn dismiss(&self, system: Uuid, id: ReplicaId) -> Result<bool, Fault> {
-        let mut held = self.0.held.lock().await;
-        let meant = match &*held {
-            Held::Running(running) => running.serving.system == system && running.id() == id,
-            _ => false,
-        };
-        let Held::Running(running) = std::mem::take(&mut *held) else { return Ok(false) };
-        if !meant {
-            *held = Held::Running(running);
-            return Ok(false);
-        }
-        self.0.serving.send_replace(None);
-        let waits_for =
-            "this host was removed from the replicas of the management service".to_owned();
-        let me = running.opening.own_address.socket();
-        let wanted = running.serving.membership.view().read(super::slot::wanted);
-        self.learn(wanted.into_iter().filter(|address| me != (*address).into()).collect());
-        self.0.told.state.send_replace(match self.0.replicas.own {
-            Some(_) => ManagementState::Waiting { waits_for },
-            None => ManagementState::Elsewhere,
-        });
-        let opening = running.stop().await;
-        let aside = aside::set_aside(&opening.directory, id)?;
-        warn!(
-            "this host is no replica of the management service any more; its system database was set aside as {}",
-            aside.display()
-        );
-        let opening = Opening { expected: Some(system), may_create: false, ..opening };
-        *held = Held::Waiting(Waiting { opening, asking: None });
-        Ok(true)
     }
 
     /// Answers a message of another replica.
@@ -442,62 +295,6 @@ impl ManagementKeeper {
             self.0.told.learned.send_replace(replicas);
         }
     }
-
-    /// Attends to the replica until the end: a configuration that differs from the replicas is noticed once, and a
-    /// replica that the others have removed is closed.
-    pub async fn attend(&self, end: CancellationToken) {
-        let mut serving = self.0.serving.subscribe();
-        loop {
-            let now = serving.borrow_and_update().clone();
-            let attending = async {
-                match now {
-                    Some(now) => self.attend_to(now).await,
-                    None => std::future::pending().await,
-                }
-            };
-            let removed = tokio::select! {
-                () = end.cancelled() => return,
-                changed = serving.changed() => match changed {
-                    Ok(()) => None,
-                    Err(_) => return,
-                },
-                removed = attending => removed,
-            };
-            // Not as a branch above, which would be cut off by what it changes.
-            if let Some((system, id)) = removed
-                && let Err(fault) = self.dismiss(system, id).await
-            {
-                warn!("the replica that was removed is not closed: {fault}");
-            }
-        }
-    }
-
-    /// Completes when the others have removed the replica, with what names it.
-    async fn attend_to(&self, serving: Serving) -> Option<(Uuid, ReplicaId)> {
-        let mut role = serving.replica.role();
-        let mut noticed = None;
-        loop {
-            let removed = matches!(role.borrow_and_update().role, Role::Removed);
-            if removed {
-                return Some((serving.system, serving.replica.me().id));
-            }
-            let notice = self.differs(&serving);
-            if let Some(notice) = notice.as_ref().filter(|_| notice != noticed) {
-                warn!("{notice}");
-            }
-            noticed = notice;
-            if role.changed().await.is_err() {
-                // Closed; whoever closes it says so.
-                std::future::pending::<()>().await;
-            }
-        }
-    }
-
-    /// What to do about a configuration that lists other replicas than there are.
-    fn differs(&self, serving: &Serving) -> Option<String> {
-        let wanted = serving.membership.view().read(super::slot::wanted);
-        super::replica::difference(&self.0.replicas.addresses, &wanted)
-    }
 }
 
 impl Keeper {
@@ -526,28 +323,4 @@ impl Keeper {
         info!("management service: {}", state.waits_for().unwrap_or_default());
         self.told.state.send_replace(state);
     }
-}
-
-fn enlisted_already(running: &Running, call: &EnlistCall) -> Result<Enlistment, Fault> {
-    let (known, id) = (running.serving.system, running.id());
-    if known != call.system {
-        return Err(foreign(known, call.system));
-    }
-    let took_part = !running.serving.replica.replicas().replicas.set.addresses.is_empty();
-    if took_part && !call.replicas.contains(&id) {
-        let why = "its replica takes part under a leader that this one does not know of";
-        return Ok(Enlistment::Waits(why.to_owned()));
-    }
-    Ok(Enlistment::Enlisted(id))
-}
-
-fn foreign(known: Uuid, asked: Uuid) -> Fault {
-    Fault::new(
-        "system",
-        code::REPLICA_UNREADY,
-        format!(
-            "this host belongs to system {known} and cannot become a replica of system {asked}"
-        ),
-        "format the storage of its engine 0 if it is to leave its system, or name another host",
-    )
 }

@@ -6,12 +6,12 @@
 
 mod administration;
 mod answering;
-mod aside;
 mod bootstrap;
 mod find;
 mod founding;
 mod keeper;
 mod network;
+mod offline;
 mod push;
 mod reconcile;
 mod replica;
@@ -20,8 +20,10 @@ mod slot;
 mod usable;
 
 pub use administration::Change;
+pub use daos_membership::Replica;
 pub use keeper::{ManagementKeeper, Opening};
 pub use network::{EnlistCall, Enlistment, ReplicaHosts};
+pub use offline::{Kept, OfflineReplica, RecoveryPlan, RestorePlan};
 pub use push::push_group_map;
 pub use replica::{Replicas, is_local};
 pub use running::Serving;

@@ -22,4 +22,5 @@ mod upcalls;
 pub use claims::Claims;
 pub use options::StartOptions;
 pub use parts::{Parts, providers_of_this_host};
+pub use place::replica_hosts;
 pub use start::Server;

@@ -11,7 +11,7 @@ use crate::client::{Client, ClientConfig, HostAddr, HostSet};
 use crate::config::{ServerConfig, fault_path};
 use crate::fault::{Fault, code};
 use crate::join::Host;
-use crate::management::Replicas;
+use crate::management::{ReplicaHosts, Replicas};
 use crate::start_table::ReplicaRoles;
 use crate::supervisor::RestartPolicy;
 use crate::tls::{CertificateFiles, Security, TlsError};
@@ -104,6 +104,15 @@ pub fn peers(
         ..ClientConfig::default()
     };
     Ok(Client::with_security(&settings, Component::Server, security))
+}
+
+/// The hosts of the other replicas, for a program that runs beside no server.
+///
+/// # Errors
+/// Replicas that do not resolve, certificates that cannot be used.
+pub fn replica_hosts(config: &ServerConfig) -> Result<ReplicaHosts, Fault> {
+    let replicas = Replicas::resolve(&config.replicas, config.port)?;
+    Ok(ReplicaHosts::new(&peers(config, &replicas, security(config)?)?, &config.name))
 }
 
 fn unusable(error: &dyn std::error::Error) -> Fault {

@@ -2,6 +2,7 @@
 
 mod cert;
 mod config;
+mod ms;
 mod network;
 mod prepare;
 mod start;
@@ -39,6 +40,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Network(command) => network::run(&cli.global, command),
         Command::Config(command) => config::run(&cli.global, command),
         Command::Cert(command) => cert::run(&cli.global, command),
+        Command::Ms(command) => ms::run(&cli.global, command),
         Command::Version => print(&version(cli.global.json)),
     }
 }

@@ -1,6 +1,7 @@
 //! Several servers on ports of one loopback address: each is a host of its own to the others.
 
 use std::io::Error;
+use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use daos_control::testing::HostRig;
@@ -12,10 +13,28 @@ pub struct Cluster {
     pub hosts: Vec<HostRig>,
 }
 
+/// One authority for all: the certificates of the first host in place of those made for the other.
+fn share_certificates(from: &HostRig, to: &HostRig) -> Result<()> {
+    for entry in std::fs::read_dir(from.file("certs")).into_iter().flatten() {
+        let (entry, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
+        if entry.is_file() {
+            let target = to.file("certs").join(name);
+            std::fs::remove_file(&target)?;
+            std::fs::copy(&entry, &target)?;
+            let owner = std::fs::metadata(&entry)?;
+            std::os::unix::fs::chown(&target, Some(owner.uid()), Some(owner.gid()))?;
+        }
+    }
+    Ok(())
+}
+
 impl Cluster {
     /// Hosts with one engine each, none started; the first `listed` are the replicas in every configuration.
     pub fn new(count: usize, listed: usize) -> Result<Self> {
         let hosts = (0..count).map(|_| plain_host(1)).collect::<Result<Vec<_>>>()?;
+        for other in hosts.iter().skip(1) {
+            share_certificates(&hosts[0], other)?;
+        }
         let cluster = Self { hosts };
         let everybody: Vec<usize> = (0..count).collect();
         cluster.list(&everybody, &(0..listed).collect::<Vec<_>>())?;

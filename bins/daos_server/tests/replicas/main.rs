@@ -7,3 +7,4 @@ mod rig;
 mod changes;
 mod cluster;
 mod forming;
+mod recovery;
