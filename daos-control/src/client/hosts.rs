@@ -93,6 +93,12 @@ impl Client {
         &self.hosts
     }
 
+    /// Whether it asks without certificates.
+    #[must_use]
+    pub fn is_insecure(&self) -> bool {
+        self.connector.is_insecure()
+    }
+
     /// The port that hosts have when none is given.
     #[must_use]
     pub fn default_port(&self) -> u16 {

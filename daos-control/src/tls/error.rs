@@ -14,7 +14,7 @@ use crate::wire::Component;
 #[non_exhaustive]
 pub enum TlsError {
     /// A file is not there.
-    #[error("{} does not exist", path.display())]
+    #[error("certificate file {} does not exist", path.display())]
     Missing {
         /// Path of the file.
         path: PathBuf,

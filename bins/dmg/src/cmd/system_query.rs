@@ -97,11 +97,12 @@ async fn nobody_yet(
     } else {
         return Err(error.into());
     };
+    let nobody = SystemStatus { insecure: client.is_insecure(), ..SystemStatus::default() };
     // The envelope has no word for it: members are simply none.
     let (stdout, mut stderr) =
         if session.as_json() { (String::new(), text) } else { (text, String::new()) };
     stderr.push_str(&engines_that_cannot_run(session, &states));
-    Ok(Outcome { stdout, stderr, response: json::status(SystemStatus::default()), failure: None })
+    Ok(Outcome { stdout, stderr, response: json::status(nobody), failure: None })
 }
 
 /// Why there are no members: what management services wait for, and engines that ended or may not start, by groups

@@ -172,11 +172,14 @@ fn a_watched_query_is_shown_with_every_change() {
     };
     let server = watched();
     let mut going = Dmg::new(server.port(), "system query --watch").start();
-    let text: String = (0..8).map(|_| going.line()).collect();
+    let text: String = (0..10).map(|_| going.line()).collect();
+    let insecure = "Insecure mode: no certificates are used, all callers are believed\n";
     drop(going);
     assert_eq!(
         text,
-        "Rank State    \n---- -----    \n0    Joined   \n1    Starting \n\nRank State  \n---- -----  \n0-1  Joined \n"
+        format!(
+            "Rank State    \n---- -----    \n0    Joined   \n1    Starting \n{insecure}\nRank State  \n---- -----  \n0-1  Joined \n{insecure}"
+        )
     );
     let server = watched();
     let mut going = Dmg::new(server.port(), "system query -w -j").start();
