@@ -125,7 +125,7 @@ mod tests {
 
     fn written(numbers: u64) -> Writes {
         let mut writes = Writes::default();
-        (0..numbers).for_each(|_| drop(writes.send("a")));
+        assert_eq!((0..numbers).map(|_| writes.send("a")).last(), Some(numbers));
         writes
     }
 
