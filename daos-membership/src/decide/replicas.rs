@@ -234,10 +234,16 @@ pub fn next(seen: &Seen) -> Vec<Step> {
 }
 
 impl Seen {
-    /// Whether the host is wanted and has not said that it has another replica now.
+    /// Whether the host is wanted and has no other replica now, by what it said or by which of them answers.
     fn may_stay(&self, replica: &Taking) -> bool {
+        let another = |other: &Taking| {
+            other.address == replica.address
+                && other.id != replica.id
+                && other.live
+                && !replica.live
+        };
         let replaced = self.enlisted.get(&replica.address).is_some_and(|id| *id != replica.id);
-        self.wanted.contains(&replica.address) && !replaced
+        self.wanted.contains(&replica.address) && !replaced && !self.taking_part.iter().any(another)
     }
 
     /// The voters there should be, when they differ from those there are and the change can be made.
@@ -391,6 +397,16 @@ mod tests {
         // It was asked for by name.
         let forced = vec![voter(1), voter(2), voter(3), learner(4)];
         assert_eq!(next(&seen(&[1, 2, 3, 4], forced, &[])), [vote(&[1, 2, 3, 4])]);
+    }
+
+    /// A leader that was elected in the middle of a replacement has heard of neither from the host.
+    #[test]
+    fn of_two_replicas_of_a_host_the_one_that_answers_stays() {
+        let new = Taking { id: id(33), ..learner(3) };
+        let all = vec![voter(1), voter(2), silent(voter(3)), new.clone()];
+        assert_eq!(next(&seen(&[1, 2, 3], all, &[])), [vote(&[1, 2, 33])]);
+        let both = vec![voter(1), voter(2), silent(voter(3)), Taking { voter: true, ..new }];
+        assert_eq!(next(&seen(&[1, 2, 3], both, &[])), [vote(&[1, 2, 33])]);
     }
 
     #[test]
