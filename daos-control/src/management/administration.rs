@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use daos_membership::decide::replicas::{Even, Seen, Taking, add, next, remove};
 use daos_membership::{ControlAddress, ReplicaId, ReplicasStatus, Replicate};
+use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 use tracing::info;
 
@@ -51,7 +52,10 @@ impl Serving {
         even: Even,
     ) -> Result<ReplicaSetStatus, CallError> {
         self.membership.confirm_leadership(CONFIRM).await?;
-        let now = seen(&*self.replica);
+        let mut now = seen(&*self.replica);
+        if change == Change::Remove {
+            self.probe(&mut now).await;
+        }
         let named = hosts.clone();
         let decide = move |wanted: &[ControlAddress]| match change {
             Change::Add => add(wanted, &named, even),
@@ -68,6 +72,19 @@ impl Serving {
         }
         // What was asked for is durable, whoever leads by now.
         Ok(self.shown())
+    }
+
+    /// Asks the others now: one that died a moment ago still counts as alive in what this leader remembers.
+    async fn probe(&self, now: &mut Seen) {
+        let me = self.replica.me().id;
+        let asked = now.taking_part.iter().map(|one| async move {
+            let status = self.hosts.status(one.address).await;
+            one.id == me || status.is_ok_and(|status| status.id == one.id.to_string())
+        });
+        let live = join_all(asked).await;
+        for (one, live) in now.taking_part.iter_mut().zip(live) {
+            one.live &= live;
+        }
     }
 
     fn settled(&self) -> bool {

@@ -110,6 +110,12 @@ impl Reconciler {
             self.want_what_is(&seen).await;
             return false;
         }
+        let me = self.replica.replicas().me.id;
+        if !seen.taking_part.iter().any(|replica| replica.id == me) {
+            // It has removed itself; the others elect one of theirs.
+            let _led_by_another = self.replica.give_way("it is no replica any more");
+            return false;
+        }
         self.remember_who_left(&seen, memory);
         memory.enlisted.retain(|address, _| seen.wanted.contains(address));
         let asked = to_enlist(&seen);

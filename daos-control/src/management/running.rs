@@ -32,6 +32,7 @@ pub struct Serving {
     pub membership: MembershipHandle,
     pub(super) replica: Arc<Quorum>,
     pub(super) system: Uuid,
+    pub(super) hosts: ReplicaHosts,
     pub(super) nudge: Arc<Notify>,
     pub(super) waits: watch::Receiver<BTreeMap<ControlAddress, String>>,
 }
@@ -139,7 +140,8 @@ pub(super) async fn start(
         waits: tell_waits,
     };
     let reconciling = tokio::spawn(reconciler.run());
-    let serving = Serving { membership: membership.handle(), replica, system, nudge, waits };
+    let (handle, hosts) = (membership.handle(), hosts.clone());
+    let serving = Serving { membership: handle, replica, system, hosts, nudge, waits };
     Ok(Running { opening, serving, membership, reconciling })
 }
 
