@@ -12,7 +12,8 @@ say() { printf '\n# %s\n' "$*"; }
 on() { nsenter --net="/run/netns/daos-three-$1" -- "${@:2}"; }
 dmg() { echo "\$ dmg $*" && on switch dmg -o daos_control.yml "$@"; }
 start() {
-    on "$1" daos_server start -o "server$1.yml" >>"$files/$1/server.log" 2>&1 &
+    # Without a function around it, so that the process number is that of the server.
+    nsenter --net="/run/netns/daos-three-$1" -- daos_server start -o "server$1.yml" >>"$files/$1/server.log" 2>&1 &
     server[$1]=$!
 }
 until_true() { # what command...
@@ -29,6 +30,8 @@ logged() { grep -q "$2" "$files/$1/server.log"; }
 leader() { on switch dmg -j -o daos_control.yml system leader-query | grep -o '"current_leader": *"10.78.0.[1-3]' | grep -o '.$'; }
 joined() { [ "$(on switch dmg -j -o daos_control.yml system query | grep -c '"state": *"joined"')" = "$1" ]; }
 other_leader() { local now && now=$(leader) && [ "$now" != "$1" ]; }
+voters() { [ "$(on switch dmg -j -o daos_control.yml system ms status | grep -c '"voter": *true')" = "$1" ]; }
+running_again() { [ "$(grep -c 'engine 0 is running' "$files/$1/server.log")" = 2 ]; }
 
 clear_all() {
     local host
@@ -70,12 +73,13 @@ for host in 1 2 3; do until_true "server $host" logged "$host" 'waiting for stor
 dmg storage format
 until_true 'three joined ranks' joined 3
 dmg system query --verbose
-until_true 'a leader' leader
-dmg system leader-query
+until_true 'three replicas that vote' voters 3
+dmg system ms status
 
 first=$(leader)
 say "The leader is host $first. It is killed (kill -9); the two others elect a new one."
 kill -9 "${server[$first]}"
+wait "${server[$first]}" || true
 until_true 'a new leader' other_leader "$first"
 dmg system leader-query
 dmg system set-attr "survived:host$first"
@@ -83,7 +87,7 @@ dmg system get-attr survived
 
 say "Host $first starts again and follows."
 start "$first"
-until_true 'three joined ranks' joined 3
+until_true 'the engine of the host' running_again "$first"
 dmg system leader-query
 dmg system query --verbose
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use daos_control::client::{
-    Client, ClientConfig, ClientError, HostSet, Leader, SystemQuery, SystemStatus,
+    Client, ClientConfig, ClientError, HostSet, Leader, ReplicaSetStatus, SystemQuery, SystemStatus,
 };
 use daos_control::fault::code;
 use daos_control::join::{JoinAnswer, JoinAsk};
@@ -99,6 +99,11 @@ impl Clients {
     /// Who leads, as this host knows.
     pub async fn leader(&self, host: usize) -> Result<Leader, ClientError> {
         self.admin[host].leader_query().await
+    }
+
+    /// The replicas, as this host sees them when it leads.
+    pub async fn replicas(&self, host: usize) -> Result<ReplicaSetStatus, ClientError> {
+        self.admin[host].replica_set().await
     }
 
     /// The members, as this host shows them.

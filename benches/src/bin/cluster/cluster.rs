@@ -185,6 +185,9 @@ impl Cluster {
             Ok(leader) => leader,
             Err(missing) => return Ok(Err(missing)),
         };
+        if let Err(missing) = self.all_vote(leader).await {
+            return Ok(Err(missing));
+        }
         let mut shown: Option<Vec<_>> = None;
         for host in 0..self.replicas {
             let members = match self.clients.members(host).await {
@@ -210,6 +213,17 @@ impl Cluster {
             }
         }
         Ok(self.all_joined(&shown.unwrap_or_default()).map(|()| leader))
+    }
+
+    /// Whether every replica has a vote and says of itself that nothing is wrong.
+    async fn all_vote(&self, leader: usize) -> Seen<()> {
+        let set = self.clients.replicas(leader).await;
+        let set = set.map_err(|error| format!("the leader does not show the replicas: {error}"))?;
+        let voting = set.replicas.iter().filter(|replica| replica.voter).count();
+        if voting == self.replicas && set.replicas.len() == self.replicas {
+            return Ok(());
+        }
+        Err(format!("{voting} of {} replicas vote: {:?}", self.replicas, set.notes))
     }
 
     /// The host every replica says leads.

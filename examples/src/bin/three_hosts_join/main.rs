@@ -56,6 +56,12 @@ async fn play(hosts: &mut Vec<Host>, ports: &[u16]) -> Result<()> {
         bail!("{host} was not formatted: {error}");
     }
     until("every engine joined", async || joined(&client, HOSTS).await).await?;
+    // A host votes once it has what the first one has; only then can that one be missed.
+    until("every host a replica", async || {
+        let set = client.replica_set().await?;
+        Ok(set.replicas.iter().filter(|replica| replica.voter).count() == HOSTS)
+    })
+    .await?;
     show(&client).await?;
 
     let leader = client.leader_query().await?.current;
