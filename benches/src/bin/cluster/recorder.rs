@@ -1,6 +1,6 @@
 //! What clients were told, as it is recorded during a scenario, and the verdict on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use daos_benches::history::members::{self, Join, Outcome, Version, View};
@@ -27,6 +27,8 @@ pub struct Counts {
 struct Records {
     registers: BTreeMap<String, Vec<Operation>>,
     initial: BTreeMap<String, u64>,
+    /// What keys held or may have held in earlier scenarios.
+    past: BTreeMap<String, BTreeSet<u64>>,
     joins: Vec<Join>,
     views: Vec<View>,
     versions: Vec<Version>,
@@ -100,7 +102,11 @@ impl Recorder {
         let records = self.records();
         let registers = records.registers.iter().filter_map(|(key, history)| {
             let initial = records.initial.get(key).copied();
-            let wrong = register::check(initial, history).err()?;
+            let history = match records.past.get(key) {
+                Some(past) => without_the_past(history, past, initial),
+                None => history.clone(),
+            };
+            let wrong = register::check(initial, &history).err()?;
             Some(format!("{key}: {wrong}"))
         });
         let mut found: Vec<String> = registers.collect();
@@ -124,11 +130,43 @@ impl Recorder {
     /// Forgets the keys, whose history has been judged; what is known of members stays true.
     pub fn next_scenario(&self) {
         let mut records = self.records();
-        records.registers.clear();
-        records.initial.clear();
+        for (key, value) in std::mem::take(&mut records.initial) {
+            records.past.entry(key).or_default().insert(value);
+        }
+        for (key, history) in std::mem::take(&mut records.registers) {
+            let written = history.iter().filter_map(|operation| match operation.action {
+                Action::Write(value) => Some(value),
+                Action::Read(_) => None,
+            });
+            records.past.entry(key).or_default().extend(written);
+        }
         records.versions.clear();
         records.refused = 0;
     }
+}
+
+/// A replica that has just started may lag behind the beginning of a scenario: what it shows before it shows anything of the scenario
+/// is not judged. After that nothing of the past may come.
+fn without_the_past(
+    history: &[Operation],
+    past: &BTreeSet<u64>,
+    initial: Option<u64>,
+) -> Vec<Operation> {
+    let is_past = |operation: &Operation| match operation.action {
+        Action::Read(Some(value)) => Some(value) != initial && past.contains(&value),
+        _ => false,
+    };
+    let shown_more = |operation: &Operation| {
+        history.iter().any(|other| {
+            other.session == operation.session
+                && other.returned.is_some_and(|returned| returned < operation.invoked)
+                && !is_past(other)
+        })
+    };
+    let lags = |operation: &&Operation| {
+        operation.session.is_some() && is_past(operation) && !shown_more(operation)
+    };
+    history.iter().filter(|operation| !lags(operation)).cloned().collect()
 }
 
 #[cfg(test)]
@@ -151,5 +189,29 @@ mod tests {
         assert_eq!((recorder.counts().writes, recorder.counts().reads), (1, 1));
         recorder.next_scenario();
         assert_eq!(recorder.verdict(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_replica_that_starts_may_show_the_past_and_then_no_more() {
+        let recorder = Recorder::default();
+        recorder.starts_with("k", 0);
+        recorder.operation("k", Operation::acknowledged(Action::Write(1), Moment(0), Moment(1)));
+        recorder.next_scenario();
+        recorder.starts_with("k", 1);
+        let read = |value, at| {
+            Operation::acknowledged(Action::Read(Some(value)), Moment(at), Moment(at + 1))
+        };
+        recorder.operation("k", read(0, 10).in_session(1));
+        recorder.operation("k", read(1, 12).in_session(1));
+        assert_eq!(recorder.verdict(), Vec::<String>::new());
+        recorder.operation("k", read(0, 14).in_session(1));
+        assert_eq!(recorder.verdict().len(), 1);
+        let recorder = Recorder::default();
+        recorder.starts_with("k", 0);
+        recorder.next_scenario();
+        recorder.starts_with("k", 1);
+        // Not from a replica that lags: lost.
+        recorder.operation("k", read(0, 10));
+        assert_eq!(recorder.verdict().len(), 1);
     }
 }
