@@ -75,15 +75,16 @@ fn certificates_are_made_shown_and_not_overwritten() {
         assert!(told.contains(&format!("CN={role}, until ")), "{told}");
     }
     let shown = ok(format!("cert show {at}"));
-    for words in
-        ["authority", "DNS:node1, IP:10.0.0.1", "renew it soon", "1094 days left", "SHA-256"]
+    for words in ["authority", "DNS:node1, IP:10.0.0.1", "renew it soon", " days left)", "SHA-256"]
     {
         assert!(shown.contains(words), "{words}: {shown}");
     }
     let shown = ok(format!("cert show --json {at}/server.crt"));
     let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
     let server = &shown["certificates"][0];
-    assert_eq!((&server["role"], &server["days_left"]), (&"server".into(), &19.into()));
+    assert_eq!(server["role"], "server");
+    // A whole day is one second less than a day once the clock has moved.
+    assert!(matches!(server["days_left"].as_i64(), Some(19 | 20)), "{server}");
     for line in [format!("cert init --dir {at}"), format!("cert issue --dir {at} admin")] {
         let told = daos_server(&line);
         assert_eq!(told.status.code(), Some(1), "{line}");

@@ -4,12 +4,12 @@
 
 use std::time::Duration;
 
+use super::DEFAULT_PORT;
 use super::error::ClientError;
 use super::host_list::HostAddr;
 use super::management;
 use super::peer::JOIN;
 use super::retry::{Policy, Retry};
-use super::DEFAULT_PORT;
 use crate::wire::CallError;
 
 /// Asks for a rank as servers do; `one_try` bounds each attempt.
