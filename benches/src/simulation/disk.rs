@@ -242,7 +242,7 @@ impl DiskStore {
         }
         whole(&mut content.database);
         content.writes += 1;
-        if content.behaviour == Behaviour::Lies && content.writes % LOST_WRITES == 0 {
+        if content.behaviour == Behaviour::Lies && content.writes.is_multiple_of(LOST_WRITES) {
             content.survives = Some(content.database.clone());
         }
         Ok(())

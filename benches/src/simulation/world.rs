@@ -59,7 +59,7 @@ impl World {
         let trace = Arc::new(Trace::new(options.trace));
         let record = Arc::new(Record::new(Arc::clone(&trace)));
         let (hosts, engines) = options.layout();
-        let mut dice = Dice::new(options.seed, 0x4057_5);
+        let mut dice = Dice::new(options.seed, 0x0004_0575);
         let disks: Vec<HostDisk> = (0..hosts).map(|_| formatted(&mut dice, engines)).collect();
         if options.sabotage == Some(Sabotage::LyingDisks) {
             disks.iter().for_each(|disk| disk.replica().behave(Behaviour::Lies));
@@ -146,7 +146,7 @@ impl World {
     fn step(&mut self) -> anyhow::Result<()> {
         let end = self.now + REPLICA_WINDOW;
         for host in &mut self.hosts {
-            if end.as_micros() % host.window.as_micros() == 0 {
+            if end.as_micros().is_multiple_of(host.window.as_micros()) {
                 host.run_until(end);
             }
         }
@@ -167,7 +167,7 @@ impl World {
                 self.log.applied(id, &self.setting.disk(id).replica(), applied, &self.record);
             }
         }
-        if self.now.as_millis() % JUDGEMENT.as_millis() == 0 {
+        if self.now.as_millis().is_multiple_of(JUDGEMENT.as_millis()) {
             self.log.judge(&self.record);
         }
     }
@@ -239,7 +239,7 @@ impl World {
     fn may_wipe(&self) -> bool {
         let replicas = self.setting.replicas;
         let settled = self.setting.disk(0).superblock(0);
-        if !settled.is_some_and(|superblock| superblock.joined_rank().is_some()) {
+        if settled.is_none_or(|superblock| superblock.joined_rank().is_none()) {
             return false;
         }
         let seats = (0..replicas).filter_map(|id| self.hosts.get(id)?.server()?.replica().seat());

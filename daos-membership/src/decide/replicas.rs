@@ -278,10 +278,12 @@ impl Seen {
     ) {
         let complete = self.wanted.iter().all(|address| self.has(voters, address));
         let grows = voters.len() > present.len();
-        if !complete && grows && voters.len().is_multiple_of(2) {
-            if let Some(last) = new.last() {
-                voters.remove(&last.id);
-            }
+        if !complete
+            && grows
+            && voters.len().is_multiple_of(2)
+            && let Some(last) = new.last()
+        {
+            voters.remove(&last.id);
         }
     }
 

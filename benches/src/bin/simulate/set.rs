@@ -50,10 +50,9 @@ pub fn run(runs: &[Options], budget: Option<Duration>, at_least: usize) -> anyho
     };
     thread::scope(|scope| {
         let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-        let ended = workers.into_iter().map(|worker| worker.join());
-        ended
-            .map(|ended| ended.unwrap_or_else(|_| Err(anyhow::anyhow!("a worker broke off"))))
-            .collect::<anyhow::Result<()>>()
+        let broken = || Err(anyhow::anyhow!("a worker broke off"));
+        let ended = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| broken()));
+        ended.fold(Ok(()), anyhow::Result::and)
     })
     .and_then(|()| {
         let tally = tally.into_inner().map_err(|_| anyhow::anyhow!("a worker broke off"))?;
