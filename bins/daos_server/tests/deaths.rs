@@ -4,7 +4,9 @@
 mod rig;
 
 use daos_control::testing::HostRig;
-use rig::{Member, Result, engine_pids, ensure_code, kill, members, plain_host, runs};
+use rig::{
+    Member, Result, engine_pids, ensure_code, kill, members, plain_host, runs, share_certificates,
+};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Short times for failure detection: a silent engine is given up after some three seconds.
@@ -21,6 +23,7 @@ struct Pair {
 impl Pair {
     async fn start() -> Result<Self> {
         let (mut first, mut second) = (plain_host(2)?, plain_host(1)?);
+        share_certificates(&first, &second)?;
         let (replica, other) = (address(&first), address(&second));
         for host in [&first, &second] {
             let config = host.default_config();

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use daos_control::testing::HostRig;
-use rig::{Result, ensure_code, host, members};
+use rig::{Result, ensure_code, host, members, share_certificates};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -44,6 +44,7 @@ async fn r7_open_mpi_launches_two_servers_that_form_one_system() -> Result<()> {
         return Ok(());
     }
     let (first, second) = (host(1)?, host(1)?);
+    share_certificates(&first, &second)?;
     let address = |port: u16| format!("127.0.0.1:{port}");
     let (replica, other) = (address(first.ports()[0]), address(second.ports()[0]));
     for host in [&first, &second] {

@@ -19,7 +19,8 @@ impl Management {
     /// That this host is no replica, or is one that cannot answer yet.
     pub fn replica(&self) -> Result<MembershipHandle, CallError> {
         match self.state() {
-            ManagementState::Running(membership) => Ok(membership),
+            ManagementState::Running(membership) if membership.is_settled() => Ok(membership),
+            ManagementState::Running(_) => Err(NotReady::RaftUnavailable.into()),
             ManagementState::Uninitialized { .. } => Err(NotReady::Uninitialized.into()),
             ManagementState::Failed(fault) => Err(fault.into()),
             ManagementState::Elsewhere => {

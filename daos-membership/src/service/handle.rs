@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::JoinReply;
+use super::settled::Settled;
 use super::writer::{Decided, Moment, Request};
 use crate::address::ControlAddress;
 use crate::command::Change;
@@ -34,6 +35,7 @@ pub struct MembershipHandle {
     replicate: Arc<dyn Replicate>,
     group_map: watch::Receiver<GroupMap>,
     by: Arc<str>,
+    settled: Arc<Settled>,
 }
 
 impl MembershipHandle {
@@ -42,7 +44,8 @@ impl MembershipHandle {
         replicate: Arc<dyn Replicate>,
         group_map: watch::Receiver<GroupMap>,
     ) -> Self {
-        Self { requests, replicate, group_map, by: "".into() }
+        let settled = Arc::new(Settled::begin());
+        Self { requests, replicate, group_map, by: "".into(), settled }
     }
 
     /// A handle whose changes are recorded as somebody's, for instance `administrator at 10.0.0.9`. Joins are always
@@ -50,6 +53,13 @@ impl MembershipHandle {
     #[must_use]
     pub fn on_behalf_of(&self, who: impl Into<Arc<str>>) -> Self {
         Self { by: who.into(), ..self.clone() }
+    }
+
+    /// Whether reads show at least what this replica held when it stopped. A replica that has just started does not
+    /// know yet which of its entries were committed; after ten seconds without a leader it answers all the same.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.settled.is(&*self.replicate)
     }
 
     /// Lets an engine join. Safe to repeat: an engine that has joined joins again as the member it is.

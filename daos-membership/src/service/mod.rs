@@ -4,6 +4,7 @@
 //! that arrive together share one log entry; a lone join waits for nobody. Knows nothing of the wire.
 
 mod handle;
+mod settled;
 mod writer;
 
 use std::sync::Arc;

@@ -1,31 +1,15 @@
 //! Several servers on ports of one loopback address: each is a host of its own to the others.
 
 use std::io::Error;
-use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use daos_control::testing::HostRig;
 use serde_json::Value;
 
-use crate::rig::{Result, ensure_code, plain_host};
+use crate::rig::{Result, ensure_code, plain_host, share_certificates};
 
 pub struct Cluster {
     pub hosts: Vec<HostRig>,
-}
-
-/// One authority for all: the certificates of the first host in place of those made for the other.
-fn share_certificates(from: &HostRig, to: &HostRig) -> Result<()> {
-    for entry in std::fs::read_dir(from.file("certs")).into_iter().flatten() {
-        let (entry, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
-        if entry.is_file() {
-            let target = to.file("certs").join(name);
-            std::fs::remove_file(&target)?;
-            std::fs::copy(&entry, &target)?;
-            let owner = std::fs::metadata(&entry)?;
-            std::os::unix::fs::chown(&target, Some(owner.uid()), Some(owner.gid()))?;
-        }
-    }
-    Ok(())
 }
 
 impl Cluster {

@@ -1,6 +1,7 @@
 //! What the end-to-end tests share.
 #![allow(dead_code, reason = "each test program uses its part")]
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use daos_control::testing::{HostRig, Mode, Ran, programs_beside};
@@ -34,6 +35,21 @@ pub fn plain_host_in(mode: Mode, engines: usize) -> Result<HostRig> {
         &programs_beside(Path::new(env!("CARGO_BIN_EXE_daos_server")))?,
         engines,
     )
+}
+
+/// One authority for all: the certificates of the first host in place of those made for the other.
+pub fn share_certificates(from: &HostRig, to: &HostRig) -> Result<()> {
+    for entry in std::fs::read_dir(from.file("certs")).into_iter().flatten() {
+        let (entry, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
+        if entry.is_file() {
+            let target = to.file("certs").join(name);
+            std::fs::remove_file(&target)?;
+            std::fs::copy(&entry, &target)?;
+            let owner = std::fs::metadata(&entry)?;
+            std::os::unix::fs::chown(&target, Some(owner.uid()), Some(owner.gid()))?;
+        }
+    }
+    Ok(())
 }
 
 /// A host that was started, formatted, and whose engines have joined.
