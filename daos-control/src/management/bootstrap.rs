@@ -69,7 +69,10 @@ fn said(status: ReplicaStatus) -> Said {
         (_, Some(system)) => {
             Said::Remembers { system: Some(system), why: "and does not serve it".to_owned() }
         }
+        (ReplicaKind::Running, None) => {
+            Said::Remembers { system: None, why: "which it serves without naming it".to_owned() }
+        }
         (ReplicaKind::None, None) => Said::NoReplica { configured },
-        (ReplicaKind::Uninitialized | ReplicaKind::Running, None) => Said::NoSystem { configured },
+        (ReplicaKind::Uninitialized, None) => Said::NoSystem { configured },
     }
 }

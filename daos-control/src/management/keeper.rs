@@ -204,13 +204,13 @@ impl ManagementKeeper {
         *self.0.closed.lock().await = opening;
     }
 
-    /// Opens the database again that was closed last, if it is still there. Never makes a new one.
+    /// Opens the database again that was closed last, if it is still there. Never makes a new one in its place.
     ///
     /// # Errors
     /// As [`ManagementKeeper::open`].
     pub async fn reopen(&self) -> Result<(), Fault> {
         let Some(opening) = self.0.closed.lock().await.take() else { return Ok(()) };
-        self.open(Opening { may_create: false, ..opening }).await
+        self.open(opening).await
     }
 
     async fn close_keeping(&self) -> Option<Opening> {
@@ -229,7 +229,8 @@ impl ManagementKeeper {
                 }
                 Some(opening)
             }
-            Held::Running(running) => Some(running.stop().await),
+            // What was a system once is never made anew.
+            Held::Running(running) => Some(Opening { may_create: false, ..running.stop().await }),
         }
     }
 
@@ -275,6 +276,11 @@ impl ManagementKeeper {
             (Some(serving), ManagementState::Running(_)) => serving.status(rest),
             _ => ReplicaStatus { system: self.known_system().await, ..rest },
         }
+    }
+
+    /// Whether the storage is there and holds no system, so that one can be made or joined.
+    pub async fn waits(&self) -> bool {
+        matches!(&*self.0.held.lock().await, Held::Waiting(_))
     }
 
     async fn known_system(&self) -> Option<Uuid> {

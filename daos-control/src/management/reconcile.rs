@@ -104,13 +104,18 @@ impl Reconciler {
 
     /// One look and what follows from it. Says whether all is as wanted.
     async fn look(&self, memory: &mut Memory) -> bool {
+        let status = self.replica.replicas();
+        if status.changing || status.replicas.at > status.applied {
+            // The newest set is not committed: the one before may still be what counts.
+            return false;
+        }
         let mut seen = seen(&*self.replica);
         if seen.wanted.is_empty() {
             // Written by a version that knew one replica only.
             self.want_what_is(&seen).await;
             return false;
         }
-        let me = self.replica.replicas().me.id;
+        let me = status.me.id;
         if !seen.taking_part.iter().any(|replica| replica.id == me) {
             // It has removed itself; the others elect one of theirs.
             let _led_by_another = self.replica.give_way("it is no replica any more");

@@ -11,7 +11,8 @@ use daos_proto::daosx::v1::replica_server::Replica;
 use tonic::Request;
 
 use super::gate::{Call, Gate, Reply};
-use crate::client::{ReplicaSetStatus, ReplicaStatus};
+use crate::client::{ReplicaKind, ReplicaSetStatus, ReplicaStatus};
+use crate::engine::{EngineState, Engines};
 use crate::fault::{Fault, code};
 use crate::management::{Change, EnlistCall, Enlistment, Management, ManagementKeeper, Serving};
 use crate::system_ops::resolve_host;
@@ -25,6 +26,24 @@ pub(super) const MAX_MESSAGE: usize = 32 << 20;
 pub(super) struct ReplicaService {
     pub gate: Gate,
     pub keeper: ManagementKeeper,
+    pub engines: Engines,
+}
+
+impl ReplicaService {
+    /// What this host says of its part. 'No system' is said only when it is known: while the storage of engine 0 is neither ready
+    /// nor blank it may hold a system that nobody has seen yet, and whoever founds one has to wait.
+    async fn said(&self) -> ReplicaStatus {
+        let status = self.keeper.status().await;
+        let blank = self.engines.states().iter().any(|engine| {
+            engine.index == 0 && matches!(engine.state, EngineState::WaitingForFormat(_))
+        });
+        let unknown = status.kind == ReplicaKind::Uninitialized && status.system.is_none();
+        if !unknown || blank || self.keeper.waits().await {
+            return status;
+        }
+        let reason = "the storage of its engine 0 is not ready, so it cannot say".to_owned();
+        ReplicaStatus { kind: ReplicaKind::Failed, reason, ..status }
+    }
 }
 
 #[tonic::async_trait]
@@ -40,9 +59,7 @@ impl Replica for ReplicaService {
     }
 
     async fn status(&self, request: Request<v1::ReplicaStatusReq>) -> Reply<v1::ReplicaStatusResp> {
-        self.gate
-            .serve(request, |_| async move { Ok(status_response(self.keeper.status().await)) })
-            .await
+        self.gate.serve(request, |_| async move { Ok(status_response(self.said().await)) }).await
     }
 
     async fn enlist(&self, request: Request<v1::EnlistReq>) -> Reply<v1::EnlistResp> {

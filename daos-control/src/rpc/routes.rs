@@ -34,7 +34,11 @@ pub fn routes(node: &Node) -> Routes {
         format: node.format.clone(),
         management: node.management.clone(),
     };
-    let replica = ReplicaService { gate: gate.clone(), keeper: node.keeper.clone() };
+    let replica = ReplicaService {
+        gate: gate.clone(),
+        keeper: node.keeper.clone(),
+        engines: node.engines.clone(),
+    };
     let administration = ReplicaAdministration {
         gate: gate.clone(),
         management: node.management.clone(),

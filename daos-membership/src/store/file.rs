@@ -8,6 +8,7 @@ use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use redb::{
     Builder, Database, DatabaseError, Durability, ReadTransaction, ReadableDatabase, ReadableTable,
@@ -75,6 +76,8 @@ pub struct RedbStore {
     identity: SystemIdentity,
     /// Where every snapshot is kept as a file as well.
     kept: Option<PathBuf>,
+    /// Held while a snapshot is saved: one that arrives may meet one that is being made.
+    saving: Mutex<()>,
 }
 
 impl RedbStore {
@@ -119,7 +122,13 @@ impl RedbStore {
             .and_then(|file| FileBackend::new(file).map_err(|e| opening(&path, e)))?;
         let db = builder().create_with_backend(backend).map_err(|e| opening(&path, e))?;
         let kept = Some(backup::kept_dir(parent));
-        let store = Self { db, path: path.clone(), identity: identity.clone(), kept };
+        let store = Self {
+            db,
+            path: path.clone(),
+            identity: identity.clone(),
+            kept,
+            saving: Mutex::default(),
+        };
         store.initialise()?;
         match fs::hard_link(&new, &path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
@@ -164,7 +173,7 @@ impl RedbStore {
         }
         let db = builder().create_with_backend(backend).map_err(|error| opening(&path, error))?;
         let identity = read_identity(&db, &path)?;
-        let store = Self { db, path, identity, kept: None };
+        let store = Self { db, path, identity, kept: None, saving: Mutex::default() };
         match expected.filter(|expected| *expected != store.identity.uuid) {
             Some(expected) => {
                 Err(StoreError::Foreign { path: store.path, found: store.identity.uuid, expected })
@@ -345,7 +354,11 @@ impl Store for RedbStore {
     }
 
     fn save_snapshot(&self, snapshot: &StoredSnapshot) -> Result<(), StoreError> {
+        let _turn = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         let current: Option<SnapshotHead> = self.read(|txn| get_meta(txn, META_SNAPSHOT))?;
+        if current.as_ref().is_some_and(|head| head.upto.index > snapshot.upto.index) {
+            return Ok(());
+        }
         let first = match current {
             Some(head) if head.first_part < SECOND_PLACE => SECOND_PLACE,
             _ => 0,

@@ -161,7 +161,13 @@ impl Store for MemStore {
     }
 
     fn save_snapshot(&self, snapshot: &StoredSnapshot) -> Result<(), StoreError> {
-        self.write(|content| content.snapshot = Some(snapshot.clone()))
+        self.write(|content| {
+            let newer =
+                content.snapshot.as_ref().is_some_and(|held| held.upto.index > snapshot.upto.index);
+            if !newer {
+                content.snapshot = Some(snapshot.clone());
+            }
+        })
     }
 
     fn snapshot(&self) -> Result<Option<StoredSnapshot>, StoreError> {

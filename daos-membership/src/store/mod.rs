@@ -146,7 +146,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// [`StoreError::Gap`] when the snapshot does not reach that far; else when it cannot be made durable.
     fn purge(&self, upto: LogId) -> Result<(), StoreError>;
 
-    /// Puts a snapshot in place of the stored one.
+    /// Puts a snapshot in place of the stored one, unless that one reaches further: an older snapshot never replaces a newer
+    /// one. Several may be saved at the same time.
     ///
     /// # Errors
     /// When it cannot be made durable.

@@ -80,16 +80,22 @@ impl ManagementKeeper {
     /// # Errors
     /// When the database cannot be set aside.
     pub async fn dismiss(&self, system: Uuid, id: ReplicaId) -> Result<bool, Fault> {
+        let keeper = self.clone();
+        // To its end, also when whoever asked has stopped waiting.
+        let dismissed = tokio::spawn(async move { keeper.dismiss_here(system, id).await }).await;
+        dismissed.map_err(|broken| unfinished(&broken))?
+    }
+
+    async fn dismiss_here(&self, system: Uuid, id: ReplicaId) -> Result<bool, Fault> {
         let mut held = self.0.held.lock().await;
         let meant = match &*held {
             Held::Running(running) => running.serving.system == system && running.id() == id,
             _ => false,
         };
-        let Held::Running(running) = std::mem::take(&mut *held) else { return Ok(false) };
         if !meant {
-            *held = Held::Running(running);
             return Ok(false);
         }
+        let Held::Running(running) = std::mem::take(&mut *held) else { return Ok(false) };
         self.0.serving.send_replace(None);
         let waits_for =
             "this host was removed from the replicas of the management service".to_owned();
@@ -156,8 +162,12 @@ impl ManagementKeeper {
     /// # Errors
     /// When it cannot be removed.
     pub async fn erase(&self) -> Result<(), Fault> {
-        let Some(opening) = self.close_keeping().await else { return Ok(()) };
-        RedbStore::remove(&opening.directory).map_err(Fault::from)
+        let keeper = self.clone();
+        let erased = tokio::spawn(async move {
+            let Some(opening) = keeper.close_keeping().await else { return Ok(()) };
+            RedbStore::remove(&opening.directory).map_err(Fault::from)
+        });
+        erased.await.map_err(|broken| unfinished(&broken))?
     }
 }
 

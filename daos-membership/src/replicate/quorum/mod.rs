@@ -264,7 +264,12 @@ impl Quorum {
         let task = async move {
             let _ = done.send(raft.change_membership(change, false).await);
         };
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).spawn(task);
+        {
+            let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            // Those that have ended are not kept.
+            while tasks.try_join_next().is_some() {}
+            tasks.spawn(task);
+        }
         let outcome = outcome.await.map_err(|_| ReplicateError::OutcomeUnknown)?;
         outcome.map(|_| ()).map_err(|error| self.change_error(error))
     }

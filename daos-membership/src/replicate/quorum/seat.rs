@@ -21,9 +21,15 @@ pub(crate) fn identify(store: &dyn Store, seed: Option<u64>) -> Result<ReplicaId
     Ok(id)
 }
 
-/// Whether nothing has ever happened in a store.
+/// Whether nothing has ever happened in a store. A vote for itself without any entry is a founding that was cut short: nobody stands
+/// for election without an entry.
 pub(crate) fn is_unused(store: &dyn Store) -> Result<bool, StoreError> {
-    Ok(store.vote()? == Vote::default() && store.bounds()? == crate::store::LogBounds::default())
+    if store.bounds()? != crate::store::LogBounds::default() {
+        return Ok(false);
+    }
+    let vote = store.vote()?;
+    let own = !vote.committed && vote.voted_for.is_some() && vote.voted_for == store.replica()?;
+    Ok(own || vote == Vote::default())
 }
 
 /// Makes the vote and the log what a replica of several can start on.
@@ -46,7 +52,7 @@ pub(crate) fn prepare(store: &dyn Store, me: Replica) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// Makes this the only replica from here on, in one write with the entries that come with it.
+/// Makes this the only replica from here on, with the entries that come with it. Cut short between vote and entries, it is begun anew.
 /// `jump` is how many terms are left out, so that nobody who led before can be taken for a later leader.
 pub(crate) fn sit_alone(
     store: &dyn Store,
