@@ -38,6 +38,11 @@ clear_all() {
     for host in "${!server[@]}"; do kill "${server[$host]}" 2>/dev/null || true; done
     wait
     for host in 1 2 3; do
+        # An engine whose server was killed ends by itself.
+        for _ in $(seq 100); do
+            [ -n "$(ip netns pids "daos-three-$host" 2>/dev/null)" ] || break
+            sleep 0.1
+        done
         if mountpoint -q "$files/$host/scm"; then umount "$files/$host/scm"; fi
         ip netns delete "daos-three-$host" 2>/dev/null || true
     done
