@@ -1,0 +1,22 @@
+//! What is proven on emulated hardware. One file per subject; each case boots what it needs.
+
+mod nvme_prepare;
+mod nvme_scan;
+
+use anyhow::Result;
+
+use crate::guest::Lab;
+
+/// One case.
+pub struct Case {
+    pub name: &'static str,
+    pub run: fn(&Lab) -> Result<()>,
+}
+
+/// All of them, in the order in which they run.
+pub const ALL: &[Case] = &[
+    Case { name: "scan_equals_what_the_machine_was_given", run: nvme_scan::equals_the_machine },
+    Case { name: "prepare_for_an_unprivileged_user_and_reset", run: nvme_prepare::user_and_back },
+    Case { name: "prepare_refuses_controllers_in_use", run: nvme_prepare::refuses_in_use },
+    Case { name: "prepare_without_an_iommu", run: nvme_prepare::without_iommu },
+];

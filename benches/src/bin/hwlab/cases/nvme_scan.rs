@@ -1,0 +1,72 @@
+//! Discovery: what the programs see is what QEMU was given, whatever the kernel calls it.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::guest::{Guest, Lab};
+use crate::hardware::Hardware;
+
+/// The controllers of a scan, by serial.
+pub fn controllers(guest: &mut Guest) -> Result<Vec<Value>> {
+    let text = guest.shell.run("daos_server -j storage scan")?;
+    let scan: Value = serde_json::from_str(&text).with_context(|| text.clone())?;
+    let mut found = scan["NVMe"].as_array().cloned().context("a list of controllers")?;
+    found.sort_by_key(|controller| controller["serial"].to_string());
+    Ok(found)
+}
+
+pub fn controller(guest: &mut Guest, serial: &str) -> Result<Value> {
+    let found = controllers(guest)?;
+    found
+        .into_iter()
+        .find(|each| each["serial"] == serial)
+        .with_context(|| format!("no controller {serial}"))
+}
+
+/// PCI address of a controller.
+pub fn address(guest: &mut Guest, serial: &str) -> Result<String> {
+    Ok(controller(guest, serial)?["pciaddr"].as_str().context("an address")?.to_owned())
+}
+
+/// Serials, nodes, namespaces and sizes; a SMART warning shows; a drive that is pulled is gone.
+pub fn equals_the_machine(lab: &Lab) -> Result<()> {
+    let hardware = Hardware::default();
+    let disks = lab.disks(&hardware)?;
+    let mut guest = lab.boot(&hardware, &disks)?;
+    let found = controllers(&mut guest)?;
+    ensure!(found.len() == hardware.controllers.len(), "{found:#?}");
+    for given in &hardware.controllers {
+        let seen = found
+            .iter()
+            .find(|each| each["serial"] == given.serial)
+            .with_context(|| given.serial)?;
+        ensure!(seen["socket"] == given.node, "{seen:#}");
+        ensure!(seen["driver"] == "nvme" && seen["usable"] == true, "{seen:#}");
+        ensure!(seen["iommu_group"].is_u64(), "{seen:#}");
+        let sizes: Vec<_> = given.namespaces.iter().map(|mib| json!(mib << 20)).collect();
+        let spaces = seen["namespace"].as_array().context("namespaces")?;
+        ensure!(
+            spaces.iter().map(|space| space["bytes"].clone()).collect::<Vec<_>>() == sizes,
+            "{seen:#}"
+        );
+        ensure!(
+            spaces.iter().map(|space| space["id"].as_u64()).eq((1..).map(Some).take(sizes.len())),
+            "{seen:#}"
+        );
+        ensure!(spaces.iter().all(|space| space["block_bytes"] == 512), "{seen:#}");
+        ensure!(
+            seen["health"]["temperature_k"].as_u64().is_some_and(|kelvin| kelvin > 250),
+            "{seen:#}"
+        );
+    }
+    guest.qmp.run("qom-set", json!({"path": "/machine/peripheral/nvme0", "property": "smart_critical_warning", "value": 4}))?;
+    let warned = controller(&mut guest, "LAB-C")?;
+    ensure!(warned["health"]["warnings"]["reliability"] == true, "{warned:#}");
+    let others = controller(&mut guest, "LAB-A")?;
+    ensure!(others["health"]["warnings"]["reliability"] == false, "{others:#}");
+
+    guest.qmp.run("device_del", json!({"id": "nvme2"}))?;
+    guest.qmp.wait_for("DEVICE_DELETED", "nvme2")?;
+    ensure!(controllers(&mut guest)?.len() == hardware.controllers.len() - 1);
+    guest.power_off()
+}

@@ -1,0 +1,138 @@
+//! One running guest: started with a machine and images, asked through its shell, killed at the end.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::hardware::Hardware;
+use crate::qmp::Qmp;
+use crate::shell::Shell;
+
+/// How long a guest may take to boot, and one command in it to answer. Emulation on a busy machine is slow.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Where guests come from.
+#[derive(Debug)]
+pub struct Lab {
+    kernel: PathBuf,
+    initrd: PathBuf,
+    work: PathBuf,
+    boots: Cell<u32>,
+}
+
+/// A guest that runs.
+#[derive(Debug)]
+pub struct Guest {
+    qemu: Child,
+    pub shell: Shell,
+    pub qmp: Qmp,
+    console: PathBuf,
+}
+
+/// Images that outlive a guest: a second boot with them is a reboot.
+#[derive(Debug)]
+pub struct Disks {
+    directory: tempfile::TempDir,
+}
+
+impl Disks {
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+}
+
+impl Lab {
+    pub fn new(kernel: &Path, initrd: PathBuf, work: PathBuf) -> Result<Self> {
+        let boot = kernel.join("boot");
+        let entries = std::fs::read_dir(&boot).with_context(|| boot.display().to_string())?;
+        let image = entries.flatten().map(|entry| entry.path()).find(|path| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz"))
+        });
+        Ok(Self { kernel: image.context("a kernel")?, initrd, work, boots: Cell::new(0) })
+    }
+
+    /// Blank images for a machine.
+    pub fn disks(&self, hardware: &Hardware) -> Result<Disks> {
+        let disks = Disks { directory: tempfile::tempdir_in(&self.work)? };
+        for (name, kib) in hardware.images() {
+            File::create(disks.path().join(name))?.set_len(kib * 1024)?;
+        }
+        Ok(disks)
+    }
+
+    /// Boots a machine on images, and waits until its shell answers.
+    pub fn boot(&self, hardware: &Hardware, disks: &Disks) -> Result<Guest> {
+        let number = self.boots.get() + 1;
+        self.boots.set(number);
+        let place = |what: &str| self.work.join(format!("{what}-{number}"));
+        let (console, shell, qmp) = (place("console"), place("shell"), place("qmp"));
+        let mut append = "console=ttyS0 panic=-1 quiet loglevel=4 mitigations=off".to_owned();
+        if hardware.iommu {
+            append.push_str(" intel_iommu=on iommu=nopt");
+        }
+        let mut qemu = Command::new("qemu-system-x86_64");
+        qemu.args([
+            "-nodefaults",
+            "-no-user-config",
+            "-display",
+            "none",
+            "-no-reboot",
+            "-monitor",
+            "none",
+        ]);
+        qemu.args(hardware.arguments(disks.path()));
+        qemu.arg("-kernel")
+            .arg(&self.kernel)
+            .arg("-initrd")
+            .arg(&self.initrd)
+            .args(["-append", &append]);
+        qemu.args(["-serial", &format!("file:{}", console.display())]);
+        qemu.args(["-serial", &format!("unix:{},server=on,wait=off", shell.display())]);
+        qemu.args(["-qmp", &format!("unix:{},server=on,wait=off", qmp.display())]);
+        let errors = File::create(place("qemu"))?;
+        let mut qemu = qemu
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(errors)
+            .spawn()
+            .context("starting QEMU")?;
+        let up = Shell::connect(&shell, PATIENCE)
+            .and_then(|shell| Ok((shell, Qmp::connect(&qmp, PATIENCE)?)));
+        match up {
+            Ok((shell, qmp)) => Ok(Guest { qemu, shell, qmp, console }),
+            Err(error) => {
+                let _gone = qemu.kill();
+                let _gone = qemu.wait();
+                Err(error.context(format!("the guest did not come up, see {}", console.display())))
+            }
+        }
+    }
+}
+
+impl Guest {
+    /// Ends the guest in good order.
+    pub fn power_off(mut self) -> Result<()> {
+        // The shell goes down with the guest, without an answer.
+        let _gone = self.shell.try_run("sync; poweroff -f");
+        let deadline = Instant::now() + PATIENCE;
+        while self.qemu.try_wait()?.is_none() {
+            if Instant::now() >= deadline {
+                bail!("the guest does not end");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let _removed = std::fs::remove_file(&self.console);
+        Ok(())
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let _gone = self.qemu.kill();
+        let _gone = self.qemu.wait();
+    }
+}
