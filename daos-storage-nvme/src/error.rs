@@ -1,5 +1,5 @@
 //! `BdevError`: everything that can go wrong with block devices (faults 300-319 and 804 of contract 10.2, ours
-//! 1225-1238 and 1440-1443). Each names the device it is about.
+//! 1225-1238 and 1440-1444). Each names the device it is about.
 
 use std::io;
 use std::path::PathBuf;
@@ -200,6 +200,14 @@ pub enum BdevError {
         /// Why.
         why: &'static str,
     },
+    /// What is on a namespace could not be told, so that it may be in use.
+    #[error("{device}: namespace {namespace} could not be looked at, so that it may be in use")]
+    Unseen {
+        /// Address.
+        device: String,
+        /// Id of the namespace.
+        namespace: u32,
+    },
     /// The kernel had fewer huge pages than asked for.
     #[error("NUMA node {node}: asked for {asked} huge pages, got {got}")]
     TooFewHugepages {
@@ -265,6 +273,7 @@ impl BdevError {
             Self::NoUserSpaceDriver { .. } => 1441,
             Self::TooFewHugepages { .. } => 1442,
             Self::UnknownUser { .. } => 1443,
+            Self::Unseen { .. } => 1444,
             Self::Device(error) => error.code(),
         }
     }
@@ -311,7 +320,7 @@ impl BdevError {
                 "look at the new plan and format again if it is still right"
             }
             Self::Unsupported { class: BdevClass::Nvme, .. } => {
-                "choose class file or kdev; NVMe hardware comes with a later release"
+                "use the provider for NVMe (LinuxNvme), or choose class file or kdev"
             }
             Self::Unsupported { .. } => "use this operation with class nvme only",
             Self::ConfigFile { .. } => {
@@ -339,6 +348,9 @@ impl BdevError {
                 "free memory on the node, ask for fewer pages, or reserve them at boot with hugepages=N"
             }
             Self::UnknownUser { .. } => "name an existing user with -u",
+            Self::Unseen { .. } => {
+                "run as root, look at 'daos_server nvme scan' and the kernel log, or leave the controller out"
+            }
             Self::CutOff { .. } => "format again",
             Self::Device(error) => error.resolution(),
         }

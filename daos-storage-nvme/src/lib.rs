@@ -44,6 +44,7 @@ pub mod aio;
 mod by_class;
 #[cfg(feature = "testing")]
 pub mod conformance;
+mod durable;
 pub mod engine_config;
 pub mod error;
 pub mod kdev;

@@ -359,4 +359,5 @@ faults! {
     1441 BDEV_NO_USER_SPACE_DRIVER "bdev" "no driver would let an unprivileged user have the controller"
     1442 BDEV_TOO_FEW_HUGEPAGES "bdev" "the kernel had fewer huge pages than asked for"
     1443 BDEV_UNKNOWN_USER "bdev" "the user to prepare for does not exist"
+    1444 BDEV_UNSEEN "bdev" "what is on an NVMe namespace could not be told"
 }

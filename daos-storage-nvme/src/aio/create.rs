@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, FallocateFlags, RenameFlags};
 use rustix::io::Errno;
 
+use crate::durable::sync_directory_of;
 use crate::{BdevError, FileOwner};
 
 pub(super) fn create(
@@ -61,7 +62,7 @@ fn make(
         }
         Err(error) => return Err(failed("rename the file")(error)),
     }
-    sync_directory(path).map_err(failed("sync the directory"))
+    sync_directory_of(path).map_err(failed("sync the directory"))
 }
 
 /// Gives the file its size and reserves all of it (R59). Only where the file system cannot reserve, the size
@@ -109,8 +110,4 @@ fn rename_without_replacing(from: &Path, to: &Path) -> io::Result<()> {
 fn temporary_name(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.daos-new"))
-}
-
-fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
 }

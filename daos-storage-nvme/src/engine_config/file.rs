@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{ConfigFile, ConfigForm, EngineDeviceConfig};
 use crate::BdevError;
+use crate::durable::sync_directory_of;
 
 /// Permission bits of the file (contract 5.1).
 const MODE: u32 = 0o664;
@@ -25,7 +26,7 @@ pub fn write(file: &ConfigFile, config: &EngineDeviceConfig) -> Result<(), BdevE
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(config_error(path, "remove the stale file", error)),
         }
-        return sync_directory(path).map_err(failed("sync its directory"));
+        return sync_directory_of(path).map_err(failed("sync its directory"));
     }
     let text = config.render(file.form)?;
     let temporary = temporary_name(path);
@@ -59,7 +60,7 @@ fn write_and_rename(file: &ConfigFile, temporary: &Path, bytes: &[u8]) -> Result
     }
     out.sync_all().map_err(failed("sync"))?;
     fs::rename(temporary, path).map_err(failed("rename"))?;
-    sync_directory(path).map_err(failed("sync its directory"))
+    sync_directory_of(path).map_err(failed("sync its directory"))
 }
 
 /// Reads the file; `None` when there is none.
@@ -88,9 +89,4 @@ fn config_error(path: &Path, action: &'static str, source: io::Error) -> BdevErr
 pub fn temporary_name(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.new"))
-}
-
-fn sync_directory(path: &Path) -> io::Result<()> {
-    let directory = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use daos_blockdev::{Content, DeviceIdentity, DeviceUse, ExclusiveClaim};
 
+use super::pci::{self, PciFunction};
 use super::{LinuxNvme, admin};
 use crate::model::{DeviceState, NamespaceState, NvmeState};
 use crate::plan::{DevicePlan, DeviceStep, Verdict};
@@ -36,8 +37,13 @@ pub(super) async fn device(
     }
     for step in steps {
         observer.step(&format!("{device}: {step}"));
-        let (device, planned, step) = (device.clone(), planned.clone(), step.clone());
-        blocking(&plan.device().name, move || take(&device, &planned, &step)).await?;
+        let (this, device, step) = (provider.clone(), device.clone(), step.clone());
+        let planned = planned.clone();
+        let work = move || {
+            let function = pci::nvme_function_at(&this.roots, address)?;
+            take(&function, &device, &planned, &step)
+        };
+        blocking(&plan.device().name, work).await?;
     }
     Ok(FormatResult::Formatted)
 }
@@ -66,16 +72,22 @@ fn require_planned(
     Ok(())
 }
 
-fn take(device: &DeviceRef, planned: &NvmeState, step: &DeviceStep) -> Result<(), BdevError> {
+fn take(
+    function: &PciFunction,
+    device: &DeviceRef,
+    planned: &NvmeState,
+    step: &DeviceStep,
+) -> Result<(), BdevError> {
     match step {
         DeviceStep::FormatNamespace { id } => {
-            let claim = claim(device, planned, namespace(device, planned, *id)?)?;
+            let claim = claim(function, device, planned, namespace(device, planned, *id)?)?;
             let format = |claim: &ExclusiveClaim, lba| admin::format(claim.as_fd(), Some(*id), lba);
             run_format(device, step, &claim, *id, format)?;
             prove(&claim)
         }
         DeviceStep::FormatAllNamespaces => {
-            let claims = planned.contents.iter().map(|state| claim(device, planned, state));
+            let claims =
+                planned.contents.iter().map(|state| claim(function, device, planned, state));
             let claims = claims.collect::<Result<Vec<_>, _>>()?;
             let (Some(first), Some(state)) = (claims.first(), planned.contents.first()) else {
                 return Err(BdevError::changed(device, "it has no namespace"));
@@ -85,7 +97,7 @@ fn take(device: &DeviceRef, planned: &NvmeState, step: &DeviceStep) -> Result<()
             claims.iter().try_for_each(prove)
         }
         DeviceStep::EraseNamespace { id } => {
-            Ok(claim(device, planned, namespace(device, planned, *id)?)?.erase()?)
+            Ok(claim(function, device, planned, namespace(device, planned, *id)?)?.erase()?)
         }
         other => {
             let detail = format!("{device}: no step for an NVMe controller: {other}");
@@ -106,6 +118,7 @@ fn namespace<'a>(
 /// Claims a namespace, and proves on the claimed descriptor that it is the planned one: the kernel's device, the serial number that
 /// the controller itself tells, its address, and what is on it.
 fn claim(
+    function: &PciFunction,
     device: &DeviceRef,
     planned: &NvmeState,
     state: &NamespaceState,
@@ -124,7 +137,7 @@ fn claim(
         let detail = format!("serial was {}, is {}", planned.controller.serial, asked.serial);
         return Err(BdevError::changed(device, detail));
     }
-    if !is_at(identity, &device.name) {
+    if !is_at(identity, function) {
         return Err(BdevError::changed(
             device,
             format!("{} is elsewhere now", identity.path.display()),
@@ -144,13 +157,12 @@ fn claim(
 }
 
 /// Whether the kernel has this device number below that function of the bus.
-fn is_at(identity: &DeviceIdentity, address: &str) -> bool {
+fn is_at(identity: &DeviceIdentity, function: &PciFunction) -> bool {
     let link = format!("/sys/dev/block/{}", identity.number);
     let Ok(place) = std::fs::canonicalize(link) else { return false };
     // A namespace that several controllers share hangs below its subsystem; its serial number has proven it.
     let subsystem = place.to_string_lossy().contains("/nvme-subsystem/");
-    subsystem
-        || place.ancestors().any(|above| above.file_name().is_some_and(|name| name == address))
+    subsystem || place.starts_with(&function.directory)
 }
 
 fn run_format(

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::durable::sync_directory_of;
 use crate::{BdevError, PciAddress};
 
 /// Name of the file below the state directory.
@@ -129,7 +130,7 @@ impl PrepareRecord {
         file.write_all(&bytes)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
-        sync_parent(path)
+        sync_directory_of(path)
     }
 }
 
@@ -137,12 +138,8 @@ fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
-        Ok(()) => sync_parent(path),
+        Ok(()) => sync_directory_of(path),
     }
-}
-
-fn sync_parent(path: &Path) -> io::Result<()> {
-    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
 }
 
 #[cfg(test)]

@@ -77,6 +77,21 @@ impl Shell {
         Ok(ran.output)
     }
 
+    /// Asks until a script succeeds.
+    pub fn wait(&mut self, script: &str, patience: Duration) -> Result<String> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let ran = self.try_run(script)?;
+            if ran.status == 0 {
+                return Ok(ran.output);
+            }
+            if Instant::now() >= deadline {
+                bail!("not within {patience:?}: {script}\n{}", ran.output);
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
     fn read(&mut self) -> Result<String> {
         let mut line = String::new();
         if self.line.read_line(&mut line).context("waiting for the guest")? == 0 {

@@ -50,8 +50,8 @@ pub(super) fn prepare(request: &PrepareRequest, host: HostFacts, state: &NvmeSta
     // What holds a controller that could not be looked at is not known: it may be mounted.
     let unseen = state.contents.iter().find(|namespace| namespace.identity.is_none());
     if let (FactSource::Controller, Some(namespace)) = (controller.source, unseen) {
-        let detail = format!("namespace {} could not be looked at", namespace.id);
-        return Decision::Refuse(BdevError::PlanChanged { subject: address.to_string(), detail });
+        let namespace = namespace.id;
+        return Decision::Refuse(BdevError::Unseen { device: address.to_string(), namespace });
     }
     Decision::Bind(driver)
 }
@@ -139,7 +139,7 @@ mod tests {
         let mut unseen = state();
         unseen.contents[0].identity = None;
         let decision = prepare(&request(None, &[]), ROOT, &unseen);
-        assert!(matches!(decision, Decision::Refuse(BdevError::PlanChanged { .. })));
+        assert!(matches!(decision, Decision::Refuse(BdevError::Unseen { .. })));
     }
 
     #[test]

@@ -6,7 +6,6 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::super::pci::Roots;
 use super::own;
 use crate::BdevError;
 
@@ -15,7 +14,7 @@ const LOCKS: &[(&str, &str)] =
     &[("/tmp", "spdk_pci_lock_"), ("/var/tmp", "spdk_pci_lock_"), ("/run", ".spdk")];
 
 /// Removes what nobody uses, and says of the rest who does.
-pub(super) fn remove(_roots: &Roots) -> Result<Vec<String>, BdevError> {
+pub(super) fn remove() -> Result<Vec<String>, BdevError> {
     let mut found: Vec<PathBuf> = Vec::new();
     for (directory, prefix) in LOCKS {
         found.extend(named(Path::new(directory), |name| name.starts_with(prefix)));

@@ -49,7 +49,7 @@ impl<'a> Preparation<'a> {
     pub(super) fn prepare(mut self, request: &PrepareRequest) -> Result<PrepareOutcome, BdevError> {
         let user = request.user.clone().or_else(|| std::env::var(SUDO_USER).ok());
         let owner = Owner::look_up(user.as_deref().unwrap_or("root"))?;
-        let mut notices = leftovers::remove(self.roots)?;
+        let mut notices = leftovers::remove()?;
         let hugepages = self.set_hugepages(request)?;
         let mut controllers = Controllers::new();
         for (function, state) in self.look()? {
@@ -78,7 +78,7 @@ impl<'a> Preparation<'a> {
     pub(super) fn reset(mut self, request: &ResetRequest) -> Result<ResetOutcome, BdevError> {
         let everything = request.include.is_none() && request.exclude.is_empty();
         let mut controllers = Controllers::new();
-        let mut notices = leftovers::remove(self.roots)?;
+        let mut notices = leftovers::remove()?;
         for (function, state) in self.look()? {
             let recorded = self.record.controller(function.address).cloned();
             if !decide::reset(request, &state, recorded.is_some()) {

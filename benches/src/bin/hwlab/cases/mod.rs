@@ -1,5 +1,6 @@
 //! What is proven on emulated hardware. One file per subject; each case boots what it needs.
 
+mod nvme_format;
 mod nvme_prepare;
 mod nvme_scan;
 
@@ -19,4 +20,9 @@ pub const ALL: &[Case] = &[
     Case { name: "prepare_for_an_unprivileged_user_and_reset", run: nvme_prepare::user_and_back },
     Case { name: "prepare_refuses_controllers_in_use", run: nvme_prepare::refuses_in_use },
     Case { name: "prepare_without_an_iommu", run: nvme_prepare::without_iommu },
+    Case {
+        name: "format_erases_what_the_plan_shows_and_nothing_else",
+        run: nvme_format::erases_the_plan,
+    },
+    Case { name: "format_refuses_devices_in_use", run: nvme_format::refuses_in_use },
 ];
