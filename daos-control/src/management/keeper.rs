@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 use uuid::Uuid;
 
-use super::bootstrap::{Permission, permission};
+use super::bootstrap::until_permitted;
+use super::founding::Founding;
 use super::network::ReplicaHosts;
 use super::replica::Replicas;
 use super::running::{Found, Running, Serving, start};
@@ -137,36 +138,30 @@ impl ManagementKeeper {
     /// Asks the other listed replicas until it is known whether this host may make the system.
     async fn ask(self, end: CancellationToken) {
         let keeper = &self.0;
-        let tell = |why: &str| {
-            info!("the system is not made yet: {why}");
-            let waits_for = why.to_owned();
-            keeper.told.state.send_replace(ManagementState::Uninitialized { waits_for });
+        let tell = |decided: &Founding| {
+            let Some(state) = waits(decided) else { return };
+            info!(
+                "management service: no system is made here yet: {}",
+                state.waits_for().unwrap_or_default()
+            );
+            keeper.told.state.send_replace(state);
         };
-        let asked = permission(&keeper.replicas, &keeper.hosts, tell);
-        let Some(permission) = end.run_until_cancelled(asked).await else { return };
+        let permitted = until_permitted(&keeper.replicas, &keeper.hosts, tell);
+        if end.run_until_cancelled(permitted).await.is_none() {
+            return;
+        }
         let mut held = keeper.held.lock().await;
         let Held::Waiting(waiting) = &mut *held else { return };
         if end.is_cancelled() {
             return;
         }
         waiting.asking = None;
-        match permission {
-            Permission::Join(system, at) => {
-                let waits_for = format!(
-                    "waits for the leader of system {system}, which {at} serves, to make this host a replica"
-                );
-                info!("no system is made here: this replica {waits_for}");
-                keeper.told.state.send_replace(ManagementState::Waiting { waits_for });
-            }
-            Permission::Make => {
-                let opening = waiting.opening.clone();
-                let wanted = keeper.configured();
-                if let Err(error) = self.run(&mut held, opening, Some(wanted)).await {
-                    let fault = Fault::from(error);
-                    tracing::error!("the system was not made: {fault}");
-                    keeper.told.state.send_replace(ManagementState::Failed(fault));
-                }
-            }
+        let opening = waiting.opening.clone();
+        let wanted = keeper.configured();
+        if let Err(error) = self.run(&mut held, opening, Some(wanted)).await {
+            let fault = Fault::from(error);
+            tracing::error!("the system was not made: {fault}");
+            keeper.told.state.send_replace(ManagementState::Failed(fault));
         }
     }
 
@@ -328,5 +323,18 @@ impl Keeper {
         };
         info!("management service: {}", state.waits_for().unwrap_or_default());
         self.told.state.send_replace(state);
+    }
+}
+
+/// What is shown of a first replica that may not make the system yet.
+fn waits(decided: &Founding) -> Option<ManagementState> {
+    match decided {
+        Founding::Make => None,
+        Founding::Wait(why) => Some(ManagementState::Uninitialized { waits_for: why.clone() }),
+        Founding::Join { system, at } => Some(ManagementState::Waiting {
+            waits_for: format!(
+                "waits for the leader of system {system}, which {at} serves, to make this host a replica"
+            ),
+        }),
     }
 }

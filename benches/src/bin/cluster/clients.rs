@@ -67,6 +67,12 @@ impl Clients {
         judged(ended)
     }
 
+    /// Sets an attribute to a text.
+    pub async fn write_text(&self, host: usize, key: &str, text: &str) -> Ended<()> {
+        let values = BTreeMap::from([(key.to_owned(), text.to_owned())]);
+        judged(self.admin[host].set_attributes(&values).await)
+    }
+
     /// Reads a key; `None` when it was never set.
     pub async fn read(&self, host: usize, key: &str) -> Ended<Option<u64>> {
         let client = &self.admin[host];
