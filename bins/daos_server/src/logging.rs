@@ -76,9 +76,16 @@ impl Logging {
     }
 }
 
+/// Takes every message that is not answered for an error, several times a second; what matters of it is in lines of our own.
+const REPLICATION_LIBRARY: &str = "openraft";
+
 /// The level is of our own rooms; the libraries beneath speak up only when something is wrong.
 fn ours_at(level: LevelFilter) -> Targets {
-    Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("daos", level)
+    let library = if level >= LevelFilter::DEBUG { LevelFilter::WARN } else { LevelFilter::OFF };
+    Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target(REPLICATION_LIBRARY, library)
+        .with_target("daos", level)
 }
 
 /// Writes each line to standard output and, where there is one, to the log file.

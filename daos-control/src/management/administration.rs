@@ -8,7 +8,8 @@ use std::time::Duration;
 use daos_membership::decide::replicas::{Even, Seen, Taking, add, next, remove};
 use daos_membership::{ControlAddress, ReplicaId, ReplicasStatus, Replicate};
 use futures_util::future::join_all;
-use tokio::time::{Instant, sleep};
+use tokio::sync::watch;
+use tokio::time::timeout;
 use tracing::info;
 
 use super::reconcile::seen;
@@ -20,7 +21,6 @@ use crate::wire::CallError;
 const CONFIRM: Duration = Duration::from_secs(5);
 /// A change is answered when it has happened, or after this time with what it waits for.
 const SETTLE: Duration = Duration::from_secs(15);
-const LOOK: Duration = Duration::from_millis(100);
 
 /// A change of the wanted replicas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,11 +65,9 @@ impl Serving {
         info!(
             "replicas of the management service: {change:?} {hosts:?}, as an administrator asked"
         );
+        let looked = self.waits.clone();
         self.nudge.notify_one();
-        let deadline = Instant::now() + SETTLE;
-        while !self.settled() && Instant::now() < deadline {
-            sleep(LOOK).await;
-        }
+        let _late = timeout(SETTLE, self.settle(looked)).await;
         // What was asked for is durable, whoever leads by now.
         Ok(self.shown())
     }
@@ -84,6 +82,20 @@ impl Serving {
         let live = join_all(asked).await;
         for (one, live) in now.taking_part.iter_mut().zip(live) {
             one.live &= live;
+        }
+    }
+
+    /// Until the change has happened or this replica leads no more; after every look of `reconcile` it may have.
+    async fn settle(&self, mut looked: watch::Receiver<BTreeMap<ControlAddress, String>>) {
+        let mut role = self.replica.role();
+        while !self.settled() {
+            let told = tokio::select! {
+                told = looked.changed() => told,
+                told = role.changed() => told,
+            };
+            if told.is_err() {
+                return;
+            }
         }
     }
 

@@ -40,7 +40,7 @@ pub(super) struct Reconciler {
     pub system: Uuid,
     /// Told when the wanted replicas changed.
     pub nudge: Arc<Notify>,
-    /// What wanted hosts wait for that are no replicas yet.
+    /// What wanted hosts wait for that are no replicas yet; told anew after every look.
     pub waits: watch::Sender<BTreeMap<ControlAddress, String>>,
 }
 
@@ -94,6 +94,7 @@ impl Reconciler {
         let mut memory = Memory::default();
         loop {
             let settled = self.look(&mut memory).await;
+            self.waits.send_modify(|_| ());
             let pause = if settled { LATER } else { SOON };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}

@@ -45,26 +45,30 @@ struct Envelope<'a> {
 /// The envelope, indented by two blanks, escaped as stock tools do, with a newline at the end.
 pub fn envelope(response: &Response, error: Option<&str>, status: i32) -> String {
     let text = serde_json::to_string_pretty(&Envelope { response, error, status });
-    escape(&text.unwrap_or_else(|_| "{}".to_owned()))
+    escape(text.unwrap_or_else(|_| "{}".to_owned()))
 }
 
 /// The envelope in one line, for output that goes on.
 pub fn envelope_line(response: &Response, error: Option<&str>, status: i32) -> String {
     let text = serde_json::to_string(&Envelope { response, error, status });
-    escape(&text.unwrap_or_else(|_| "{}".to_owned()))
+    escape(text.unwrap_or_else(|_| "{}".to_owned()))
 }
 
 /// A value in one line.
 pub fn line(value: &Value) -> String {
-    escape(&value.to_string())
+    escape(value.to_string())
 }
 
-/// Escapes what could end a script element or a line in HTML and JavaScript. These characters occur in strings only.
-fn escape(text: &str) -> String {
+/// Escapes what could end a script element or a line in HTML and JavaScript. These characters occur in strings only. A text of
+/// some megabytes that has none of them is not copied.
+fn escape(mut text: String) -> String {
+    if special(text.as_bytes()).is_none() {
+        text.push('\n');
+        return text;
+    }
     let mut out = String::with_capacity(text.len() + 1);
-    let mut rest = text;
-    // Most texts have none of them, so they are looked for byte by byte and the rest is copied in one piece.
-    while let Some(at) = rest.bytes().position(|byte| matches!(byte, b'<' | b'>' | b'&' | 0xE2)) {
+    let mut rest = text.as_str();
+    while let Some(at) = special(rest.as_bytes()) {
         let (plain, from) = rest.split_at(at);
         out.push_str(plain);
         let mut left = from.chars();
@@ -80,6 +84,14 @@ fn escape(text: &str) -> String {
     out.push_str(rest);
     out.push('\n');
     out
+}
+
+/// Where the first character begins that may have to be escaped.
+fn special(text: &[u8]) -> Option<usize> {
+    let first = memchr::memchr3(b'<', b'>', b'&', text);
+    // The separators of lines and of paragraphs begin with this byte.
+    let before = text.get(..first.unwrap_or(text.len())).unwrap_or(text);
+    memchr::memchr(0xE2, before).or(first)
 }
 
 #[cfg(test)]

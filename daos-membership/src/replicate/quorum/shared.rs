@@ -39,6 +39,8 @@ struct Heard {
     voted: Option<Instant>,
     /// When a replica last answered something that was sent to it as leader.
     answers: BTreeMap<ReplicaId, Instant>,
+    /// Replicas that did not answer when they were asked last.
+    silent: BTreeSet<ReplicaId>,
     /// Until when this replica lets others lead.
     giving_way: Option<Instant>,
 }
@@ -58,8 +60,25 @@ impl Shared {
         Self { me, options, disk, cell, network, role, removed, was_member, heard }
     }
 
-    /// Sends a question to another replica and waits for its answer.
+    /// Sends a question to another replica and waits for its answer. The log has a line when a replica falls silent, and one
+    /// when it answers again.
     pub(super) async fn call(
+        &self,
+        to: Replica,
+        body: ReplicaBody,
+        within: Duration,
+    ) -> Result<ReplicaBody, ReplicaUnreachable> {
+        let answer = self.exchange(to, body, within).await;
+        let silent = &mut self.heard().silent;
+        match &answer {
+            Ok(_) if silent.remove(&to.id) => tracing::info!("replica {to} answers again"),
+            Err(error) if silent.insert(to.id) => tracing::warn!("{error}"),
+            _ => {}
+        }
+        answer
+    }
+
+    async fn exchange(
         &self,
         to: Replica,
         body: ReplicaBody,
