@@ -25,7 +25,12 @@ impl ManagementKeeper {
         loop {
             let now = state.borrow_and_update().clone();
             match now {
-                ManagementState::Running(_) => return self.system().await,
+                ManagementState::Running(_) => {
+                    // None while it is being closed: what follows is seen next.
+                    if let Some(system) = self.system().await {
+                        return Some(system);
+                    }
+                }
                 // Nobody can know of a system before this host does, or it is the only replica.
                 ManagementState::Uninitialized { .. } => {
                     if state.changed().await.is_err() {

@@ -176,8 +176,9 @@ impl ManagementKeeper {
         let running = start(opening, founding, &keeper.hosts).await?;
         let Serving { membership, system, .. } = &running.serving;
         info!("management service of system {} (uuid {system}) serves", running.opening.name);
-        keeper.told.state.send_replace(ManagementState::Running(membership.clone()));
+        // Whoever sees it run may ask which system that is.
         keeper.serving.send_replace(Some(running.serving.clone()));
+        keeper.told.state.send_replace(ManagementState::Running(membership.clone()));
         *held = Held::Running(Box::new(running));
         Ok(())
     }
@@ -211,8 +212,8 @@ impl ManagementKeeper {
     async fn close_keeping(&self) -> Option<Opening> {
         let held = {
             let mut held = self.0.held.lock().await;
-            self.0.serving.send_replace(None);
             self.0.told.state.send_replace(at_rest(&self.0.replicas));
+            self.0.serving.send_replace(None);
             std::mem::take(&mut *held)
         };
         match held {

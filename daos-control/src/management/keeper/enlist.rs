@@ -96,7 +96,6 @@ impl ManagementKeeper {
             return Ok(false);
         }
         let Held::Running(running) = std::mem::take(&mut *held) else { return Ok(false) };
-        self.0.serving.send_replace(None);
         let waits_for =
             "this host was removed from the replicas of the management service".to_owned();
         let me = running.opening.own_address.socket();
@@ -106,6 +105,7 @@ impl ManagementKeeper {
             Some(_) => ManagementState::Waiting { waits_for },
             None => ManagementState::Elsewhere,
         });
+        self.0.serving.send_replace(None);
         let opening = running.stop().await;
         let directory = opening.directory.clone();
         let aside = tokio::task::spawn_blocking(move || offline::set_aside(&directory)).await;
