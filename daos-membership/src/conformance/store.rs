@@ -15,13 +15,14 @@ pub trait StorePlace {
 /// # Panics
 /// When a rule is broken.
 pub fn store_suite(mut new_place: impl FnMut() -> Box<dyn StorePlace>) {
-    let rules: [fn(&mut dyn StorePlace); 11] = [
+    let rules: [fn(&mut dyn StorePlace); 12] = [
         starts_empty,
         keeps_entries_in_order,
         refuses_gaps,
         truncates_what_was_overruled,
         keeps_votes,
         keeps_snapshots_of_any_size,
+        keeps_the_newest_of_snapshots_that_meet,
         goes_on_after_a_purge,
         purges_only_what_the_snapshot_holds,
         purges_beyond_the_end_of_the_log,
@@ -120,6 +121,26 @@ fn keeps_snapshots_of_any_size(place: &mut dyn StorePlace) {
         drop(store);
         assert_eq!(place.open().snapshot().unwrap(), Some(snapshot(index, bytes)));
     }
+}
+
+fn keeps_the_newest_of_snapshots_that_meet(place: &mut dyn StorePlace) {
+    let store = place.open();
+    for index in 1..=9 {
+        store.append(&[entry(1, index)]).unwrap();
+    }
+    let save = |index: u64| store.save_snapshot(&snapshot(index, 90_000 * index as usize)).unwrap();
+    std::thread::scope(|scope| {
+        for first in 1..=3 {
+            scope.spawn(move || [first + 6, first + 3, first].into_iter().for_each(save));
+        }
+    });
+    save(4);
+    drop(store);
+    assert_eq!(
+        place.open().snapshot().unwrap(),
+        Some(snapshot(9, 810_000)),
+        "whole, and the newest"
+    );
 }
 
 fn goes_on_after_a_purge(place: &mut dyn StorePlace) {

@@ -104,3 +104,41 @@ pub(crate) fn last_replicas(store: &dyn Store) -> Result<Option<RecordedReplicas
         next = end + 1;
     }
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::*;
+    use crate::conformance::samples;
+    use crate::store::MemDisk;
+
+    fn me() -> Replica {
+        Replica { id: ReplicaId(7), address: samples::member(1).address }
+    }
+
+    /// As a power cut leaves it: the vote is durable, the entries are not.
+    #[test]
+    fn a_founding_cut_short_between_vote_and_entries_is_begun_anew() {
+        let store = MemDisk::default().open(samples::identity());
+        store.save_replica(me().id).unwrap();
+        store.save_vote(Vote { term: 1, voted_for: Some(me().id), committed: false }).unwrap();
+        assert!(is_unused(&store).unwrap());
+        sit_alone(&store, me(), 0, Vec::new()).unwrap();
+        assert!(!is_unused(&store).unwrap());
+        let replicas = last_replicas(&store).unwrap().unwrap();
+        assert_eq!(replicas.set, ReplicaSet::alone(me()));
+    }
+
+    #[test]
+    fn a_vote_for_another_or_any_entry_is_no_unused_store() {
+        let votes = [
+            Vote { term: 1, voted_for: Some(ReplicaId(8)), committed: false },
+            Vote { term: 1, voted_for: Some(me().id), committed: true },
+        ];
+        for vote in votes {
+            let store = MemDisk::default().open(samples::identity());
+            store.save_replica(me().id).unwrap();
+            store.save_vote(vote).unwrap();
+            assert!(!is_unused(&store).unwrap(), "{vote:?}");
+        }
+    }
+}
