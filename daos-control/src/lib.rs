@@ -14,6 +14,8 @@ pub mod engine_command;
 pub mod fault;
 #[cfg(feature = "server")]
 pub mod format;
+#[cfg(feature = "client")]
+pub mod generate;
 #[cfg(feature = "server")]
 pub mod join;
 #[cfg(feature = "server")]

@@ -32,6 +32,7 @@ pub(crate) mod connect;
 mod dial;
 mod error;
 mod fanout;
+mod hardware;
 mod host_list;
 mod hosts;
 mod management;

@@ -360,4 +360,9 @@ faults! {
     1442 BDEV_TOO_FEW_HUGEPAGES "bdev" "the kernel had fewer huge pages than asked for"
     1443 BDEV_UNKNOWN_USER "bdev" "the user to prepare for does not exist"
     1444 BDEV_UNSEEN "bdev" "what is on an NVMe namespace could not be told"
+    1485 GENERATE_BAD_OPTION "config" "an option for a proposed configuration cannot be, or not with another one"
+    1486 GENERATE_NO_INTERFACE "config" "no host has a fabric interface of the kind asked for"
+    1487 GENERATE_NO_ENGINE "config" "no host can have an engine"
+    1488 GENERATE_UNWRITABLE "config" "a proposed configuration cannot be written where it was asked for"
+    1489 CONFIG_SAME_DEVICE "serverconfig" "two names in the configuration are one device or directory of this host"
 }

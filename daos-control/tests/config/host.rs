@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use daos_control::config::{HostFacts, HostMemory, HostVerdict, check_host};
+use daos_control::config::{DeviceNames, HostFacts, HostMemory, HostVerdict, check_host};
 use daos_control::network::{Interface, NetDevClass, Network};
 
 use crate::support::load;
@@ -42,6 +42,7 @@ fn facts() -> HostFacts {
             numa_nodes: 2,
             cores_per_numa: 8,
         },
+        devices: DeviceNames::default(),
     }
 }
 

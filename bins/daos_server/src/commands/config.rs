@@ -1,17 +1,18 @@
-//! `daos_server config check|convert|schema`.
+//! `daos_server config check|convert|schema`; `generate` is in its own file.
 
 use anyhow::Result;
 use daos_control::config::{ConfigError, commands};
 
-use super::{Faults, print};
+use super::{Faults, generate, print};
 use crate::cli::{Config, Global};
 
-/// Reads files; starts nothing.
-pub fn run(_global: &Global, command: &Config) -> Result<()> {
+/// Reads files and this host; starts nothing.
+pub fn run(global: &Global, command: &Config) -> Result<()> {
     let text = match command {
         Config::Check { file } => commands::check(file),
         Config::Convert { file } => commands::convert(file),
         Config::Schema => return print(&commands::schema()),
+        Config::Generate(options) => return generate::run(global, options),
     };
     let told = text.map_err(explained)?;
     for notice in &told.notices {

@@ -2,6 +2,7 @@
 
 mod cert;
 mod config;
+mod generate;
 mod ms;
 mod network;
 mod prepare;

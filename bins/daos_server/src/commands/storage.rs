@@ -2,23 +2,27 @@
 
 use anyhow::{Context, Result};
 use daos_control::config::Surroundings;
-use daos_control::scan::{ScanOptions, Scanner, StructuredScan, errors_text, scan_text};
+use daos_control::scan::{HostStorage, ScanOptions, Scanner, StructuredScan, errors_text, scan_text};
 use daos_control::server::providers_of_this_host;
 
 use super::print;
 use crate::cli::Global;
 
-/// Looks at this host; needs no configuration file.
-pub fn scan(global: &Global) -> Result<()> {
+/// What storage this host has; needs no configuration file.
+pub fn look(health: bool) -> Result<HostStorage> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let surroundings = Surroundings::of_this_process().context("looking at this process")?;
     let (scm, bdev) = providers_of_this_host(&surroundings.default_state_dir);
     let scanner = Scanner::new(scm, bdev, Vec::new());
+    Ok(runtime.block_on(scanner.scan(ScanOptions { health, ..ScanOptions::default() })))
+}
+
+/// Shows it.
+pub fn scan(global: &Global) -> Result<()> {
     if !global.json {
         print("Scanning locally-attached storage...\n")?;
     }
-    let found =
-        runtime.block_on(scanner.scan(ScanOptions { health: true, ..ScanOptions::default() }));
+    let found = look(true)?;
     if global.json {
         let text =
             serde_json::to_string_pretty(&StructuredScan::of(&found)).context("writing JSON")?;

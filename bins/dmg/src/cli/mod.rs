@@ -3,6 +3,7 @@
 //! Declares only; what commands do is in `cmd`.
 
 pub mod argv;
+mod config;
 mod server;
 mod storage;
 mod system;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use config::{ConfigCommand, ConfigGenerate, NetworkKind};
 pub use server::{NetworkCommand, NetworkScan, ServerCommand, SetLogMasks};
 pub use storage::{StorageCommand, StorageFormat, StorageScan};
 pub use system::{
@@ -73,6 +75,9 @@ pub enum Command {
     /// The system and its ranks
     #[command(subcommand, visible_aliases = ["sys", "sy"])]
     System(SystemCommand),
+    /// Configurations of servers
+    #[command(subcommand, visible_alias = "cfg")]
+    Config(ConfigCommand),
     /// Servers and their engines
     #[command(subcommand, visible_alias = "srv")]
     Server(ServerCommand),

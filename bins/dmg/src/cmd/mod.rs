@@ -1,6 +1,7 @@
 //! What each command does: arguments to client calls to an `Outcome`. Nothing here writes to the terminal but the
 //! confirmation.
 
+mod config_generate;
 mod network;
 mod partial;
 mod server;
@@ -17,7 +18,7 @@ mod system_wait;
 mod system_watch;
 mod version;
 
-use crate::cli::{Command, NetworkCommand, ServerCommand, StorageCommand, SystemCommand};
+use crate::cli::{Command, ConfigCommand, NetworkCommand, ServerCommand, StorageCommand, SystemCommand};
 use crate::outcome::{Failure, Outcome};
 use crate::session::Session;
 
@@ -27,6 +28,9 @@ pub async fn execute(session: &Session, command: Command) -> Outcome {
         Command::Storage(command) => storage(session, command).await,
         Command::Network(NetworkCommand::Scan(options)) => network::scan(session, options).await,
         Command::System(command) => system(session, command).await,
+        Command::Config(ConfigCommand::Generate(options)) => {
+            config_generate::run(session, options).await
+        }
         Command::Server(ServerCommand::SetLogmasks(options)) => {
             server::set_log_masks(session, options).await
         }
@@ -83,6 +87,7 @@ pub fn name(command: &Command) -> &'static str {
         Command::Storage(StorageCommand::Scan(_)) => "storage scan",
         Command::Storage(StorageCommand::Format(_)) => "storage format",
         Command::Network(NetworkCommand::Scan(_)) => "network scan",
+        Command::Config(ConfigCommand::Generate(_)) => "config generate",
         Command::Server(ServerCommand::SetLogmasks(_)) => "server set-logmasks",
         Command::Version => "version",
         Command::System(command) => match command {

@@ -8,6 +8,7 @@ mod replicas;
 mod storage;
 mod system;
 
+pub use hosts::errors as host_errors;
 pub use envelope::{Response, envelope, envelope_line, line};
 pub use members::{status, waited};
 pub use network::fabrics;

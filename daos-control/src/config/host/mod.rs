@@ -3,11 +3,13 @@
 //! The rules are pure and take [`HostFacts`]; `observe` gathers these. Called by the server before it prepares
 //! anything. Rules that protect a real engine are one notice each with the emulated data plane.
 
+mod devices;
 mod fit;
 mod memory;
 mod observe;
 mod rules;
 
+pub use devices::DeviceNames;
 pub use fit::{Fitted, fit_to_host};
 pub use memory::{HostMemory, MeminfoError};
 pub use rules::{HostVerdict, check_host};
@@ -29,4 +31,6 @@ pub struct HostFacts {
     pub iommu: bool,
     /// Interfaces and NUMA nodes.
     pub network: Network,
+    /// Where the paths of the configuration lead; empty when nobody looked.
+    pub devices: DeviceNames,
 }

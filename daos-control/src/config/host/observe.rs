@@ -3,7 +3,8 @@
 use std::fs;
 use std::io;
 
-use super::{HostFacts, HostMemory};
+use super::{DeviceNames, HostFacts, HostMemory};
+use crate::config::ServerConfig;
 use crate::network;
 
 impl HostFacts {
@@ -24,7 +25,14 @@ impl HostFacts {
             transparent_hugepages: thp.is_ok_and(|text| !text.contains("[never]")),
             iommu: iommu.is_ok_and(|mut entries| entries.next().is_some()),
             network: network::observe().map_err(io::Error::other)?,
+            devices: DeviceNames::default(),
         })
+    }
+
+    /// The same host, with a look at where the paths of `config` lead.
+    #[must_use]
+    pub fn with_devices_of(self, config: &ServerConfig) -> Self {
+        Self { devices: DeviceNames::observe(config), ..self }
     }
 }
 

@@ -39,6 +39,7 @@ pub fn check_host(loaded: &Loaded, facts: &HostFacts) -> HostVerdict {
     nvme_access(&mut check, config, facts);
     fabric(&mut check, config, facts, list);
     numa_balance(&mut check, config, facts, list);
+    super::devices::apart(&mut check, config, &facts.devices, list);
     let Check { faults, notices, .. } = check;
     HostVerdict { faults, notices, ram_tier_gib, control_address }
 }

@@ -1,7 +1,9 @@
 //! Rules between engines of one host (R46, contract 5.5).
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
+use super::bdev::vmd_of;
 use super::check::{Check, INVALID};
 use crate::config::model::{BdevMedia, EngineConfig, ScmTier};
 use crate::fault::code;
@@ -52,7 +54,7 @@ pub(super) fn engines(check: &mut Check<'_>, list: &str, engines: &[EngineConfig
             what: "SCM mount point",
         },
         |engine| {
-            let mount = engine.scm.mount().display().to_string();
+            let mount = plain(engine.scm.mount());
             if mount.is_empty() { Vec::new() } else { vec![mount] }
         },
     );
@@ -66,7 +68,7 @@ pub(super) fn engines(check: &mut Check<'_>, list: &str, engines: &[EngineConfig
             what: "SCM device",
         },
         |engine| match &engine.scm {
-            ScmTier::Dcpm { device, .. } => vec![device.display().to_string()],
+            ScmTier::Dcpm { device, .. } => vec![plain(device)],
             ScmTier::Ram { .. } => Vec::new(),
         },
     );
@@ -81,7 +83,75 @@ pub(super) fn engines(check: &mut Check<'_>, list: &str, engines: &[EngineConfig
         },
         devices,
     );
+    behind_vmd(check, list, engines);
+    mounts_apart(check, list, engines);
+    kinds_apart(check, list, engines);
     alike(check, list, engines);
+}
+
+/// A path in one spelling: without doubled or closing slashes and without `.`.
+fn plain(path: &Path) -> String {
+    path.components().collect::<PathBuf>().display().to_string()
+}
+
+/// Who lists a VMD has every device behind it.
+fn behind_vmd(check: &mut Check<'_>, list: &str, engines: &[EngineConfig]) {
+    let listed: Vec<(u32, String)> = engines
+        .iter()
+        .flat_map(|engine| devices(engine).into_iter().map(|device| (engine.index, device)))
+        .collect();
+    for (engine, address) in &listed {
+        let Some(vmd) = vmd_of(address) else { continue };
+        for (other, _) in listed.iter().filter(|(_, device)| *device == vmd) {
+            check.fault(
+                check.storage_key(&format!("{list}[{engine}]"), "bdev_list"),
+                code::SERVER_CONFIG_OVERLAPPING_BDEV_DEVICE_LIST,
+                format!("`{address}` of engine {engine} is behind the VMD `{vmd}` of engine {other}"),
+                "list the VMD, or devices behind it, not both",
+            );
+        }
+    }
+}
+
+/// A mount inside another engine's is lost with it.
+fn mounts_apart(check: &mut Check<'_>, list: &str, engines: &[EngineConfig]) {
+    for engine in engines {
+        let mount = engine.scm.mount();
+        let inside = |other: &&EngineConfig| {
+            let outer = other.scm.mount();
+            outer.is_absolute() && mount != outer && mount.starts_with(outer)
+        };
+        for other in engines.iter().filter(inside) {
+            let (here, there) = (engine.index, other.index);
+            check.fault(
+                check.storage_key(&format!("{list}[{here}]"), "scm_mount"),
+                code::SERVER_CONFIG_DUPLICATE_SCM_MOUNT,
+                format!(
+                    "the SCM mount {} of engine {here} lies in {} of engine {there}",
+                    mount.display(),
+                    other.scm.mount().display()
+                ),
+                "use directories that do not lie in each other",
+            );
+        }
+    }
+}
+
+/// A device is persistent memory or a block device, not both.
+fn kinds_apart(check: &mut Check<'_>, list: &str, engines: &[EngineConfig]) {
+    for engine in engines {
+        let ScmTier::Dcpm { device, .. } = &engine.scm else { continue };
+        let scm = plain(device);
+        for other in engines.iter().filter(|other| devices(other).contains(&scm)) {
+            let (here, there) = (engine.index, other.index);
+            check.fault(
+                check.storage_key(&format!("{list}[{there}]"), "bdev_list"),
+                code::CONFIG_SAME_DEVICE,
+                format!("`{scm}` is SCM of engine {here} and a block device of engine {there}"),
+                "use the device for one of both",
+            );
+        }
+    }
 }
 
 fn devices(engine: &EngineConfig) -> Vec<String> {
@@ -90,7 +160,7 @@ fn devices(engine: &EngineConfig) -> Vec<String> {
         match &tier.media {
             BdevMedia::Nvme { addresses, .. } => devices.extend(addresses.iter().cloned()),
             BdevMedia::File { paths, .. } | BdevMedia::Kdev { devices: paths } => {
-                devices.extend(paths.iter().map(|path| path.display().to_string()));
+                devices.extend(paths.iter().map(|path| plain(path)));
             }
             BdevMedia::Malloc { .. } => {}
         }

@@ -95,6 +95,14 @@ fn is_pci_address(text: &str) -> bool {
         && small(function, 7)
 }
 
+/// The address of the volume management device (VMD) that the device at `address` is behind: `5d0505:01:00.0` is behind `0000:5d:05.5`.
+pub(in crate::config) fn vmd_of(address: &str) -> Option<String> {
+    let (domain, _) = address.split_once(':')?;
+    let digits = |range| domain.get(range).filter(|_| domain.len() == 6);
+    let function = digits(5..6)?;
+    Some(format!("0000:{}:{}.{function}", digits(0..2)?, digits(2..4)?))
+}
+
 fn repeated(check: &mut Check<'_>, path: String, entry: &str) {
     check.fault(path, INVALID, format!("`{entry}` is named twice"), "name each device once");
 }
@@ -234,7 +242,13 @@ fn roles(check: &mut Check<'_>, written: &Written<'_>) -> Vec<BdevRole> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_pci_address;
+    use super::{is_pci_address, vmd_of};
+
+    #[test]
+    fn r46_a_device_behind_a_vmd_names_it() {
+        assert_eq!(vmd_of("5d0505:01:00.0").as_deref(), Some("0000:5d:05.5"));
+        assert_eq!(vmd_of("0000:81:00.0"), None);
+    }
 
     #[test]
     fn r56_pci_addresses() {

@@ -19,6 +19,7 @@ mod tiers;
 
 use std::collections::BTreeSet;
 
+pub(in crate::config) use bdev::vmd_of;
 pub(in crate::config) use check::{Check, DOMAIN, INVALID};
 
 use super::model::{DataPlane, EngineConfig, ServerConfig};

@@ -39,6 +39,39 @@ fn r46_engines_share_nothing() {
     }
 }
 
+/// Other spellings of one device, and devices that lie in each other.
+#[test]
+fn r46_other_names_of_one_device_are_found() {
+    let nvme = |address: &str, mark: &str| format!("  - class: nvme\n    bdev_list: ['{address}']{mark}\n");
+    let file = |path: &str, mark: &str| {
+        format!("  - class: file\n    bdev_size: 1\n    bdev_list: [{path}]{mark}\n")
+    };
+    let ram = |mount: &str, mark: &str| format!("  - class: ram\n    scm_mount: {mount}{mark}\n");
+    let dcpm = |index: u32| {
+        format!("  - class: dcpm\n    scm_mount: /mnt/d{index}\n    scm_list: [/dev/pmem{index}]\n")
+    };
+    let kdev = |path: &str, mark: &str| format!("  - class: kdev\n    bdev_list: [{path}]{mark}\n");
+    let (list, mount) = ("engines[1].storage[1].bdev_list", "engines[1].storage[0].scm_mount");
+    for (first, second, code, key) in [
+        (nvme("0000:5D:05.5", ""), nvme("5d0505:01:00.0", " # <-"), 713, list),
+        (nvme("0000:8a:00.0", ""), nvme("0000:8A:00.0", " # <-"), 713, list),
+        (file("/tmp//a", ""), file("/tmp/./a", " # <-"), 713, list),
+        (ram("/mnt/d/", ""), ram("/mnt/d", " # <-"), 711, mount),
+        (ram("/mnt/d", ""), ram("/mnt/d/below", " # <-"), 711, mount),
+        (
+            format!("{}{}", dcpm(0), kdev("/dev/sdc", "")),
+            format!("{}{}", dcpm(1), kdev("/dev//pmem0", " # <-")),
+            1489,
+            list,
+        ),
+    ] {
+        breaks(&two("", ["", &first], ["", &second]), &[(code, key)]);
+    }
+    // Beside each other is not in each other, and a VMD that nobody lists is nobody's.
+    valid(&two("", ["", &ram("/mnt/d", "")], ["", &ram("/mnt/d2", "")]));
+    valid(&two("", ["", &nvme("5d0505:01:00.0", "")], ["", &nvme("5d0505:02:00.0", "")]));
+}
+
 #[test]
 fn r46_engines_may_share_an_interface_with_ports_of_their_own() {
     let text = two("", ["", ""], ["  fabric_iface: eth0\n  fabric_iface_port: 31516\n", ""]);

@@ -31,7 +31,7 @@ impl Host {
         let path = directory.join("daos_server.yml");
         let surroundings = Surroundings::of_this_process()?;
         let loaded = config::parse(text.as_bytes(), path, &CommandLine::default(), &surroundings)?;
-        let facts = HostFacts::observe()?;
+        let facts = HostFacts::observe()?.with_devices_of(&loaded.config);
         let fitted = config::fit_to_host(&loaded, &facts)?;
 
         // One engine that only exists here, and memory that is only counted: a node of your own brings its own bodies.

@@ -1,0 +1,68 @@
+//! Facts of this host, from its own scans.
+
+use daos_storage_nvme::NvmeController;
+use daos_storage_nvme::model::Obstacle;
+use daos_storage_scm::model::Discovered;
+
+use super::facts::{FabricPort, HostFacts, Pmem, Ssd, node_of};
+use crate::network::FabricScan;
+use crate::scan::HostStorage;
+
+/// What a proposal needs of the scans of this host. Persistent memory that could not be looked at is a problem, not its absence.
+#[must_use]
+pub fn host_facts(name: &str, storage: &HostStorage, network: &FabricScan) -> HostFacts {
+    let mut problems: Vec<String> = Vec::new();
+    let mut pmem = Vec::new();
+    match &storage.scm {
+        Ok(found) => {
+            if let Discovered::Unknown { why, .. } = &found.namespaces {
+                problems.push(why.clone());
+            }
+            pmem.extend(found.namespaces.known().iter().map(|namespace| Pmem {
+                device: format!("/dev/{}", namespace.blockdev),
+                node: namespace.numa_node,
+                bytes: namespace.size,
+            }));
+        }
+        Err(fault) => problems.push(fault.to_string()),
+    }
+    let mut ssds = Vec::new();
+    match &storage.nvme {
+        Ok(found) => {
+            problems.extend(found.problems.iter().map(|problem| problem.text.clone()));
+            ssds.extend(found.controllers.iter().map(ssd));
+        }
+        Err(fault) => problems.push(fault.to_string()),
+    }
+    let ports = network.interfaces.iter().map(|row| FabricPort {
+        provider: row.provider.clone(),
+        interface: row.device.clone(),
+        node: row.numa_node,
+        class: row.class.0,
+        priority: row.priority,
+    });
+    HostFacts {
+        name: name.to_owned(),
+        cores_per_node: network.cores_per_numa,
+        ports: ports.collect(),
+        pmem,
+        ssds,
+        problems,
+    }
+}
+
+fn ssd(found: &NvmeController) -> Ssd {
+    let obstacles: Vec<String> =
+        found.obstacles.iter().filter(|each| keeps_out(each)).map(ToString::to_string).collect();
+    Ssd {
+        address: found.address.to_string(),
+        node: node_of(found.socket),
+        bytes: found.capacity_bytes(),
+        obstacle: (!obstacles.is_empty()).then(|| obstacles.join(", ")),
+    }
+}
+
+/// Being prepared for engines, or listed for none yet, is what a proposal is for.
+fn keeps_out(obstacle: &Obstacle) -> bool {
+    !matches!(obstacle, Obstacle::BoundTo { .. } | Obstacle::Unbound | Obstacle::NotListed)
+}
