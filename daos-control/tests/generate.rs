@@ -30,7 +30,8 @@ fn load(config: &HostConfig) -> daos_control::config::ServerConfig {
 }
 
 fn ports() -> impl Strategy<Value = Vec<FabricPort>> {
-    let providers = prop_oneof![Just(("ofi+verbs;ofi_rxm", 3)), Just(("ofi+tcp", 5)), Just(("ofi+sockets", 7))];
+    let providers =
+        prop_oneof![Just(("ofi+verbs;ofi_rxm", 3)), Just(("ofi+tcp", 5)), Just(("ofi+sockets", 7))];
     let one = (providers, 0..6u32, 0..3u32, prop_oneof![Just(1u32), Just(32)]);
     // An interface is at one node and of one kind, whatever its providers.
     vec(one, 0..10).prop_map(|rows| {
@@ -52,7 +53,8 @@ fn ports() -> impl Strategy<Value = Vec<FabricPort>> {
 
 fn host() -> impl Strategy<Value = HostFacts> {
     let pmem = vec((0..4u32, 1..1u64 << 40), 0..4).prop_map(|list| {
-        let device = |(number, (node, bytes))| Pmem { device: format!("/dev/pmem{number}"), node, bytes };
+        let device =
+            |(number, (node, bytes))| Pmem { device: format!("/dev/pmem{number}"), node, bytes };
         (0..).zip(list).map(|(number, entry): (u32, _)| device((number, entry))).collect::<Vec<_>>()
     });
     let ssds = vec((0..4u32, 0..1u64 << 50, any::<bool>(), 0..8u8), 0..12).prop_map(|list| {
@@ -92,8 +94,15 @@ fn options() -> impl Strategy<Value = Options> {
         1 => Just(Some(NetClass::Ethernet)),
         1 => Just(Some(NetClass::InfiniBand)),
     ];
-    (any::<bool>(), any::<bool>(), any::<bool>(), 0..4u32, prop::option::weighted(0.2, 1..4u32), class).prop_map(
-        |(tmpfs, on_disk, insecure, min_ssds, engines, net_class)| Options {
+    (
+        any::<bool>(),
+        any::<bool>(),
+        any::<bool>(),
+        0..4u32,
+        prop::option::weighted(0.2, 1..4u32),
+        class,
+    )
+        .prop_map(|(tmpfs, on_disk, insecure, min_ssds, engines, net_class)| Options {
             tmpfs,
             control_metadata: (tmpfs && on_disk && min_ssds > 0).then(|| "/var/lib/m".to_owned()),
             insecure,
@@ -101,8 +110,7 @@ fn options() -> impl Strategy<Value = Options> {
             engines,
             net_class,
             ..Options::default()
-        },
-    )
+        })
 }
 
 proptest! {

@@ -227,7 +227,14 @@ pub enum Config {
 #[derive(Debug, Args)]
 pub struct Generate {
     /// Hosts of the management service, an odd number, separated by commas [default: localhost]
-    #[arg(short = 'r', long = "ms-replicas", alias = "mgmt-svc-replicas", alias = "access-points", value_delimiter = ',', value_name = "HOSTS")]
+    #[arg(
+        short = 'r',
+        long = "ms-replicas",
+        alias = "mgmt-svc-replicas",
+        alias = "access-points",
+        value_delimiter = ',',
+        value_name = "HOSTS"
+    )]
     pub replicas: Vec<String>,
     /// Number of engines [default: one for each NUMA node that can carry one]
     #[arg(short = 'e', long = "num-engines", value_name = "NUMBER")]
@@ -254,7 +261,12 @@ pub struct Generate {
     #[arg(short = 't', long = "use-tmpfs-scm")]
     pub tmpfs: bool,
     /// Directory for metadata on a disk; goes with --use-tmpfs-scm
-    #[arg(short = 'm', long = "control-metadata-path", visible_alias = "metadata-path", value_name = "DIR")]
+    #[arg(
+        short = 'm',
+        long = "control-metadata-path",
+        visible_alias = "metadata-path",
+        value_name = "DIR"
+    )]
     pub control_metadata: Option<String>,
     /// Name of the system
     #[arg(long, value_name = "NAME", default_value = "daos_server")]

@@ -40,7 +40,11 @@ fn r19_r66_help_is_given_at_every_level() {
         ("network", &["scan", "list"]),
         ("network scan", &["--provider", "--all"]),
         ("network list", &["--json"]),
-        ("config", &["check", "convert", "schema"]),
+        ("config", &["check", "convert", "schema", "generate"]),
+        (
+            "config generate",
+            &["--ms-replicas", "--num-engines", "--min-ssds", "--net-class", "--use-tmpfs-scm"],
+        ),
         ("cert", &["init", "issue", "show"]),
         ("cert init", &["--dir", "--days", "--key", "--replace"]),
         ("cert issue", &["admin", "server", "agent", "--san", "--days", "--key", "--ca-key"]),

@@ -6,6 +6,7 @@ use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::chown;
 
+use daos_blockdev::testing::LoopDevice;
 use daos_control::testing::HostRig;
 use rig::{Result, plain_host};
 
@@ -150,5 +151,35 @@ async fn storage_of_a_system_of_another_name_is_refused_and_kept() -> Result<()>
     let text = refused(&mut host, &[]).await?;
     assert!(text.contains("code = 603") && text.contains("daos_try"), "{text}");
     assert_eq!(fs::read(host.mounts()[0].join("superblock"))?, superblock);
+    Ok(())
+}
+
+/// R46: the kernel's name of a device and a by-id name for it, a disk and its partition node: one device for two engines.
+#[tokio::test]
+async fn r46_one_device_under_two_names_is_refused_before_anything_is_done() -> Result<()> {
+    let test = "r46_one_device_under_two_names_is_refused_before_anything_is_done";
+    let Some(device) = LoopDevice::attach(test, 8 << 20) else { return Ok(()) };
+    let mut host = plain_host(2)?;
+    let by_id = host.file("by-id");
+    std::os::unix::fs::symlink(device.path(), &by_id)?;
+    let mounts = host.mounts();
+    let engine = |mount: &std::path::Path, port: u32, device: &std::path::Path| {
+        format!(
+            "- {{targets: 1, fabric_iface: lo, fabric_iface_port: {port}, storage: [{{class: ram, scm_mount: {}, \
+             scm_size: 1}}, {{class: kdev, bdev_list: [{}]}}]}}\n",
+            mount.display(),
+            device.display()
+        )
+    };
+    let head = host.default_config();
+    let head = head.split_once("engines:").map_or(head.as_str(), |(head, _)| head).to_owned();
+    let text = format!(
+        "{head}engines:\n{}{}",
+        engine(&mounts[0], 31416, device.path()),
+        engine(&mounts[1], 31516, &by_id)
+    );
+    host.write_config(&text)?;
+    let told = refused(&mut host, &[]).await?;
+    assert!(told.contains("code = 713") && told.contains("are both /dev/loop"), "{told}");
     Ok(())
 }

@@ -67,3 +67,27 @@ fn r93_structured_output_is_nothing_but_data() {
     let value: serde_json::Value = serde_json::from_slice(&ran.stdout).expect("JSON alone");
     assert!(value["NVMe"].is_array() && value["SCM"].is_array(), "{value}");
 }
+
+/// R71: every provider, else the one that is named, else those of the configuration that is named.
+#[test]
+fn r71_a_configuration_that_is_named_says_which_providers() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("server.yml");
+    let text = "provider: ofi+sockets\nengines:\n- {targets: 1, fabric_iface: lo, fabric_iface_port: 31416, \
+                storage: [{class: ram, scm_mount: /mnt/d}]}\n";
+    std::fs::write(&file, text).expect("written");
+    let file = file.display().to_string();
+    let providers = |arguments: &[&str]| -> Vec<String> {
+        let ran = daos_server(&[&["-j", "network", "scan"], arguments].concat());
+        let value: serde_json::Value = serde_json::from_slice(&ran.stdout).expect("JSON alone");
+        let rows = value["interfaces"].as_array().expect("rows").clone();
+        let mut names: Vec<String> = rows.iter().map(|row| row["provider"].to_string()).collect();
+        names.sort();
+        names.dedup();
+        names
+    };
+    assert!(providers(&["-o", &file]).iter().all(|name| name == "\"ofi+sockets\""));
+    assert!(providers(&["-o", &file, "-p", "ofi+tcp"]).iter().all(|name| name == "\"ofi+tcp\""));
+    assert_eq!(providers(&["-o", &file, "-a"]), providers(&["-a"]));
+    assert_eq!(providers(&["-p", "all"]), providers(&[]));
+}

@@ -11,8 +11,10 @@ use crate::generate::{FabricPort, HostFacts, Pmem, Ssd, node_of};
 impl Client {
     /// Asks every host for its storage and for all its fabric interfaces. A host counts as failed when either is missing.
     pub async fn hardware(&self) -> HostResults<HostFacts> {
-        let (storage, fabrics) =
-            futures_util::join!(self.storage_scan(ScanDetail::Full), self.network_scan(Some("all")));
+        let (storage, fabrics) = futures_util::join!(
+            self.storage_scan(ScanDetail::Full),
+            self.network_scan(Some("all"))
+        );
         let mut failures = storage.failures;
         for (host, error) in fabrics.failures {
             if !failures.iter().any(|(failed, _)| *failed == host) {

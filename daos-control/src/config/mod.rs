@@ -43,7 +43,10 @@ pub use self::{
     defaults::*,
     error::{ConfigError, ConfigFault, Notice},
     fault_domain::{FaultDomainError, check_fault_path, fault_path},
-    host::{DeviceNames, Fitted, HostFacts, HostMemory, HostVerdict, MeminfoError, check_host, fit_to_host},
+    host::{
+        DeviceNames, Fitted, HostFacts, HostMemory, HostVerdict, MeminfoError, check_host,
+        fit_to_host,
+    },
     load::{Loaded, Surroundings, built_in, default_state_dir, load, parse, resolve_path},
     model::*,
     validate::{Refused, Validated, validate},

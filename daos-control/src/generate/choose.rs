@@ -153,7 +153,10 @@ fn system_keys(
         let number = if with.len() >= 3 { 3 } else { 1 };
         replicas.extend(with.iter().take(number).map(|(host, _)| host.name.clone()));
         let text = match number {
-            1 => format!("the management service runs on {} alone; three hosts survive the loss of one (--ms-replicas)", replicas.join(",")),
+            1 => format!(
+                "the management service runs on {} alone; three hosts survive the loss of one (--ms-replicas)",
+                replicas.join(",")
+            ),
             _ => format!("the management service runs on {}", replicas.join(",")),
         };
         notes.push(Note { hosts: Vec::new(), text });

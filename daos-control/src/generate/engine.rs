@@ -86,7 +86,8 @@ pub(super) fn is_wanted(port: &FabricPort, options: &Options) -> bool {
 /// One engine for each NUMA node that has all an engine needs.
 pub(super) fn plan(host: &HostFacts, fabric: Fabric<'_>, options: &Options) -> HostPlan {
     let mut plan = HostPlan::default();
-    plan.notes.extend(host.problems.iter().map(|problem| format!("part of the scan failed: {problem}")));
+    plan.notes
+        .extend(host.problems.iter().map(|problem| format!("part of the scan failed: {problem}")));
     for ssd in &host.ssds {
         if let Some(obstacle) = ssd.obstacle.as_ref().filter(|_| !options.without_ssds()) {
             plan.notes.push(format!("SSD {} is left out: {obstacle}", ssd.address));
@@ -97,7 +98,9 @@ pub(super) fn plan(host: &HostFacts, fabric: Fabric<'_>, options: &Options) -> H
     for (number, node) in nodes(host, fabric, options) {
         match missing(&node, fabric, options) {
             None => carrying.push((number, node)),
-            Some(missing) => lacks.push(format!("NUMA node {number} has {} and {missing}", has(&node, options))),
+            Some(missing) => {
+                lacks.push(format!("NUMA node {number} has {} and {missing}", has(&node, options)))
+            }
         }
     }
     if !enough(&mut carrying, options, &mut plan, &lacks) {
@@ -122,7 +125,10 @@ fn nodes<'a>(
     let mut nodes: BTreeMap<u32, Node<'a>> = BTreeMap::new();
     for port in &host.ports {
         let node = nodes.entry(port.node).or_default();
-        if port.provider == fabric.provider && port.class == fabric.class && is_wanted(port, options) {
+        if port.provider == fabric.provider
+            && port.class == fabric.class
+            && is_wanted(port, options)
+        {
             node.ports.push(port);
         }
     }
@@ -133,7 +139,9 @@ fn nodes<'a>(
         nodes.entry(ssd.node).or_default().ssds.push(ssd);
     }
     for node in nodes.values_mut() {
-        node.ports.sort_by(|a, b| (a.priority, natural(&a.interface)).cmp(&(b.priority, natural(&b.interface))));
+        node.ports.sort_by(|a, b| {
+            (a.priority, natural(&a.interface)).cmp(&(b.priority, natural(&b.interface)))
+        });
         node.ports.dedup_by(|a, b| a.interface == b.interface);
         node.pmem.sort_by_key(|pmem| natural(&pmem.device));
         node.pmem.dedup_by(|a, b| a.device == b.device);
@@ -212,7 +220,11 @@ fn enough(
     for (number, node) in carrying.drain(wanted..) {
         plan.notes.push(format!(
             "NUMA node {number} is left out as {} asked for; it has {}",
-            if wanted == 1 { "one engine was".to_owned() } else { format!("{wanted} engines were") },
+            if wanted == 1 {
+                "one engine was".to_owned()
+            } else {
+                format!("{wanted} engines were")
+            },
             has(&node, options)
         ));
     }
@@ -256,7 +268,9 @@ fn tiers(ssds: &[&Ssd], options: &Options) -> Vec<TierProposal> {
     let mut by_size = ssds.to_vec();
     by_size.sort_by(|a, b| (a.bytes, &a.address).cmp(&(b.bytes, &b.address)));
     let logs = match by_size.len() {
-        1 => return vec![TierProposal { roles: vec!["wal", "meta", "data"], ssds: addresses(ssds) }],
+        1 => {
+            return vec![TierProposal { roles: vec!["wal", "meta", "data"], ssds: addresses(ssds) }];
+        }
         2..=5 => 1,
         _ => 2,
     };

@@ -12,12 +12,15 @@ use super::error::GenerateError;
 /// # Errors
 /// [`GenerateError::Exists`] before anything is written, or [`GenerateError::Unwritable`].
 pub fn write_files(directory: &Path, proposal: &Proposal) -> Result<Vec<PathBuf>, GenerateError> {
-    let unwritable = |path: &Path, source| GenerateError::Unwritable { path: path.to_owned(), source };
+    let unwritable =
+        |path: &Path, source| GenerateError::Unwritable { path: path.to_owned(), source };
     fs::create_dir_all(directory).map_err(|source| unwritable(directory, source))?;
     let files: Vec<(PathBuf, String)> = proposal
         .configs
         .iter()
-        .flat_map(|config| config.hosts.iter().map(|host| (directory.join(name(host)), config.yaml())))
+        .flat_map(|config| {
+            config.hosts.iter().map(|host| (directory.join(name(host)), config.yaml()))
+        })
         .collect();
     if let Some((path, _)) = files.iter().find(|(path, _)| path.symlink_metadata().is_ok()) {
         return Err(GenerateError::Exists { path: path.clone() });
@@ -28,7 +31,9 @@ pub fn write_files(directory: &Path, proposal: &Proposal) -> Result<Vec<PathBuf>
             _ => unwritable(path, source),
         })?;
     }
-    File::open(directory).and_then(|open| open.sync_all()).map_err(|source| unwritable(directory, source))?;
+    File::open(directory)
+        .and_then(|open| open.sync_all())
+        .map_err(|source| unwritable(directory, source))?;
     Ok(files.into_iter().map(|(path, _)| path).collect())
 }
 

@@ -121,9 +121,8 @@ impl Options {
     }
 
     fn check_replicas(&self) -> Result<(), GenerateError> {
-        let bad = |problem: String| {
-            Err(GenerateError::BadOption { option: "--ms-replicas", problem })
-        };
+        let bad =
+            |problem: String| Err(GenerateError::BadOption { option: "--ms-replicas", problem });
         let number = self.replicas.len();
         if number > MAX_REPLICAS || (number > 0 && number % 2 == 0) {
             return bad(format!("{number} hosts; name 1, 3, 5 or 7"));

@@ -4,13 +4,7 @@ use super::engine::streams;
 use super::{FabricPort, HostFacts, NetClass, Options, Pmem, ScmProposal, Ssd, propose};
 
 fn port(provider: &str, interface: &str, node: u32, class: u32, priority: u32) -> FabricPort {
-    FabricPort {
-        provider: provider.into(),
-        interface: interface.into(),
-        node,
-        class,
-        priority,
-    }
+    FabricPort { provider: provider.into(), interface: interface.into(), node, class, priority }
 }
 
 fn ssd(address: &str, node: u32, gib: u64) -> Ssd {
@@ -30,7 +24,9 @@ fn host(name: &str) -> HostFacts {
         name: name.into(),
         cores_per_node: 16,
         ports: (0..2).flat_map(both).collect(),
-        pmem: (0..2).map(|node| Pmem { device: format!("/dev/pmem{node}"), node, bytes: 1 << 40 }).collect(),
+        pmem: (0..2)
+            .map(|node| Pmem { device: format!("/dev/pmem{node}"), node, bytes: 1 << 40 })
+            .collect(),
         ssds: (0..4).map(|n| ssd(&format!("0000:8{n}:00.0"), n / 2, 1000)).collect(),
         problems: Vec::new(),
     }
@@ -71,7 +67,11 @@ fn a_provider_that_serves_more_hosts_wins_over_a_better_one() {
     second.ports.retain(|port| port.class == 1);
     let proposal = propose(&[host("n1"), second], &class).expect("a proposal");
     assert_eq!(proposal.refused.len(), 1);
-    assert!(proposal.refused[0].to_string().contains("n2: no NUMA node has all"), "{:?}", proposal.refused);
+    assert!(
+        proposal.refused[0].to_string().contains("n2: no NUMA node has all"),
+        "{:?}",
+        proposal.refused
+    );
 }
 
 #[test]
@@ -115,7 +115,11 @@ fn wishes_are_kept() {
     let proposal = propose_with(&one);
     let engine = &proposal.configs[0].engines[0];
     assert_eq!((engine.interface.as_str(), engine.port, engine.node), ("eth0", 40000, 0));
-    assert!(proposal.configs[0].yaml().contains("mgmt_svc_replicas: [\"a\", \"b:10002\", \"10.0.0.1\"]"));
+    assert!(
+        proposal.configs[0]
+            .yaml()
+            .contains("mgmt_svc_replicas: [\"a\", \"b:10002\", \"10.0.0.1\"]")
+    );
     assert!(notes(&proposal).contains("NUMA node 1 is left out as one engine was asked for"));
     let scm_only = propose_with(&Options { min_ssds: 0, ..Options::default() });
     assert!(scm_only.configs[0].engines.iter().all(|engine| engine.tiers.is_empty()));
@@ -137,7 +141,10 @@ fn metadata_on_a_disk_gives_roles_to_the_smallest_first() {
         host.ssds.drain(..6 - ssds);
         let proposal = propose(&[host], &options).expect("a proposal");
         let tiers = proposal.configs[0].engines[0].tiers.clone();
-        tiers.iter().map(|tier| format!("{}:{}", tier.roles.join("+"), tier.ssds.len())).collect::<Vec<_>>()
+        tiers
+            .iter()
+            .map(|tier| format!("{}:{}", tier.roles.join("+"), tier.ssds.len()))
+            .collect::<Vec<_>>()
     };
     assert_eq!(roles(1), ["wal+meta+data:1"]);
     assert_eq!(roles(2), ["wal:1", "meta+data:1"]);
@@ -153,7 +160,9 @@ fn devices_in_use_are_left_out_with_the_reason() {
     busy.ssds[0].obstacle = Some("namespace 1 is mounted on /".into());
     let proposal = propose(&[busy], &Options::default()).expect("a proposal");
     assert!(!proposal.configs[0].yaml().contains("0000:80:00.0"));
-    assert!(notes(&proposal).contains("n1: SSD 0000:80:00.0 is left out: namespace 1 is mounted on /"));
+    assert!(
+        notes(&proposal).contains("n1: SSD 0000:80:00.0 is left out: namespace 1 is mounted on /")
+    );
 }
 
 #[test]
@@ -167,8 +176,12 @@ fn what_cannot_be_says_why() {
     assert!(number == 1487 && text.contains("2 SSDs and no persistent memory namespace"), "{text}");
     assert!(propose(&[bare], &Options { tmpfs: true, ..Options::default() }).is_ok());
     let (number, text) = code(&[host("n1")], &Options { engines: Some(3), ..Options::default() });
-    assert!(number == 1487 && text.contains("3 engines asked for, and 2 NUMA nodes can carry one"), "{text}");
-    let (number, text) = code(&[host("n1")], &Options { provider: Some("ofi+cxi".into()), ..Options::default() });
+    assert!(
+        number == 1487 && text.contains("3 engines asked for, and 2 NUMA nodes can carry one"),
+        "{text}"
+    );
+    let (number, text) =
+        code(&[host("n1")], &Options { provider: Some("ofi+cxi".into()), ..Options::default() });
     assert!(number == 1486 && text.contains("ofi+tcp on eth0"), "{text}");
     let (number, _) = code(&[host("n1")], &Options { fabric_ports: vec![1], ..Options::default() });
     assert_eq!(number, 1487);
@@ -180,8 +193,17 @@ fn what_cannot_be_says_why() {
         Options { replicas: vec!["1.2.3".into()], ..Options::default() },
         Options { control_metadata: Some("/x".into()), ..Options::default() },
         Options { control_metadata: Some("x".into()), tmpfs: true, ..Options::default() },
-        Options { control_metadata: Some("/mnt/daos1/x".into()), tmpfs: true, ..Options::default() },
-        Options { control_metadata: Some("/x".into()), tmpfs: true, scm_only: true, ..Options::default() },
+        Options {
+            control_metadata: Some("/mnt/daos1/x".into()),
+            tmpfs: true,
+            ..Options::default()
+        },
+        Options {
+            control_metadata: Some("/x".into()),
+            tmpfs: true,
+            scm_only: true,
+            ..Options::default()
+        },
         Options { fabric_ports: vec![0], ..Options::default() },
         Options { system: String::new(), ..Options::default() },
     ] {
@@ -191,7 +213,15 @@ fn what_cannot_be_says_why() {
 
 #[test]
 fn targets_leave_room_for_helpers_and_are_shared_by_ssds() {
-    let cases = [(0, 0, (1, 0)), (1, 4, (1, 0)), (2, 1, (1, 0)), (8, 2, (4, 1)), (16, 0, (12, 3)), (24, 4, (16, 4)), (24, 5, (15, 3))];
+    let cases = [
+        (0, 0, (1, 0)),
+        (1, 4, (1, 0)),
+        (2, 1, (1, 0)),
+        (8, 2, (4, 1)),
+        (16, 0, (12, 3)),
+        (24, 4, (16, 4)),
+        (24, 5, (15, 3)),
+    ];
     for (cores, ssds, wanted) in cases {
         assert_eq!(streams(cores, ssds), wanted, "{cores} cores, {ssds} SSDs");
     }

@@ -14,7 +14,7 @@ use super::gate::{Gate, Reply};
 use super::log_masks::{LogSettings, masks_for};
 use crate::drpc::LogMasks;
 use crate::engine::Engines;
-use crate::fault::Fault;
+use crate::fault::{Fault, code};
 use crate::format::{FormatRequest, FormatService};
 use crate::network::{self, Wanted};
 use crate::scan::{ScanOptions, Scanner};
@@ -36,11 +36,18 @@ impl CtlService {
         self.engines.states().into_iter().find(|status| status.index == engine)?.rank
     }
 
-    fn network(&self, message: &NetworkScanReq) -> Result<NetworkScanResp, Fault> {
+    async fn network(&self, message: NetworkScanReq) -> Result<NetworkScanResp, Fault> {
         let wanted = Wanted::from_request(&message.provider, &self.providers);
-        let excluded: Vec<&str> = message.excludeinterfaces.split(',').map(str::trim).collect();
-        let scan = network::rows(&network::observe()?, &wanted, &excluded)?;
-        Ok(to_proto::network_scan(scan))
+        let scan = move || {
+            let excluded: Vec<&str> = message.excludeinterfaces.split(',').map(str::trim).collect();
+            network::scan(&wanted, &excluded)
+        };
+        // Libfabric's providers look at hardware, which no other request should wait for.
+        let scanned = tokio::task::spawn_blocking(scan).await.map_err(|broken| {
+            Fault::new("network", code::UNKNOWN, "the network scan broke off", "report this")
+                .with_reason(broken)
+        })??;
+        Ok(to_proto::network_scan(scanned.found))
     }
 
     async fn set_masks(&self, request: &SetLogMasksReq) -> Result<Vec<String>, Fault> {
@@ -78,7 +85,7 @@ impl CtlSvc for CtlService {
     }
 
     async fn network_scan(&self, request: Request<NetworkScanReq>) -> Reply<NetworkScanResp> {
-        self.gate.serve(request, |call| async move { Ok(self.network(&call.message)?) }).await
+        self.gate.serve(request, |call| async move { Ok(self.network(call.message).await?) }).await
     }
 
     async fn set_engine_log_masks(

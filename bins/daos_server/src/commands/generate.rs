@@ -3,7 +3,7 @@
 use anyhow::Result;
 use daos_control::Fault;
 use daos_control::generate::{NetClass, Options, host_facts, propose};
-use daos_control::network::{Wanted, observe, rows};
+use daos_control::network::{Wanted, scan};
 use serde_json::json;
 
 use super::{print, storage};
@@ -15,7 +15,7 @@ const THIS_HOST: &str = "localhost";
 /// Looks at this host; needs no configuration file.
 pub fn run(global: &Global, asked: &Generate) -> Result<()> {
     let options = options(asked);
-    let network = observe().and_then(|found| rows(&found, &Wanted::All, &[])).map_err(Fault::from)?;
+    let network = scan(&Wanted::All, &[]).map_err(Fault::from)?.found;
     let facts = host_facts(THIS_HOST, &storage::look(false)?, &network);
     let proposal = propose(&[facts], &options).map_err(|error| Fault::from(&error))?;
     for note in &proposal.notes {

@@ -38,7 +38,8 @@ pub fn run(global: &Global, options: &Start) -> Result<()> {
     // The disk may take longer for this than the rest of a start, and only the runtime's end waits for it.
     let (path, effective) = (loaded.path.clone(), loaded.effective.clone());
     let _saving = runtime.spawn_blocking(move || save_active(&path, &effective));
-    let facts = HostFacts::observe().context("looking at this host")?.with_devices_of(&loaded.config);
+    let facts =
+        HostFacts::observe().context("looking at this host")?.with_devices_of(&loaded.config);
     let fitted = config::fit_to_host(&loaded, &facts).map_err(super::config::explained)?;
     for notice in &fitted.notices {
         warn!("{notice}");

@@ -2,7 +2,9 @@
 
 use anyhow::{Context, Result};
 use daos_control::config::Surroundings;
-use daos_control::scan::{HostStorage, ScanOptions, Scanner, StructuredScan, errors_text, scan_text};
+use daos_control::scan::{
+    HostStorage, ScanOptions, Scanner, StructuredScan, errors_text, scan_text,
+};
 use daos_control::server::providers_of_this_host;
 
 use super::print;

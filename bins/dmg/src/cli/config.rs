@@ -43,7 +43,12 @@ pub struct ConfigGenerate {
     #[arg(short = 't', long = "use-tmpfs-scm")]
     pub tmpfs: bool,
     /// Directory for metadata on a disk; goes with --use-tmpfs-scm
-    #[arg(short = 'm', long = "control-metadata-path", visible_alias = "metadata-path", value_name = "DIR")]
+    #[arg(
+        short = 'm',
+        long = "control-metadata-path",
+        visible_alias = "metadata-path",
+        value_name = "DIR"
+    )]
     pub control_metadata: Option<String>,
     /// Write one file for each host into this directory instead; nothing is overwritten
     #[arg(long, value_name = "DIR")]

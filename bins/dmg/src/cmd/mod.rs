@@ -18,7 +18,9 @@ mod system_wait;
 mod system_watch;
 mod version;
 
-use crate::cli::{Command, ConfigCommand, NetworkCommand, ServerCommand, StorageCommand, SystemCommand};
+use crate::cli::{
+    Command, ConfigCommand, NetworkCommand, ServerCommand, StorageCommand, SystemCommand,
+};
 use crate::outcome::{Failure, Outcome};
 use crate::session::Session;
 

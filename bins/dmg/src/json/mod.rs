@@ -8,8 +8,8 @@ mod replicas;
 mod storage;
 mod system;
 
-pub use hosts::errors as host_errors;
 pub use envelope::{Response, envelope, envelope_line, line};
+pub use hosts::errors as host_errors;
 pub use members::{status, waited};
 pub use network::fabrics;
 pub use replicas::{answered_by, replica_set};

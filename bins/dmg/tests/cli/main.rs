@@ -1,6 +1,7 @@
 //! What an administrator sees: the real `dmg` against a scripted server, compared with the files in `tests/output`.
 
 mod arguments;
+mod config;
 mod connections;
 mod fake;
 mod members;

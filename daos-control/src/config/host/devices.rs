@@ -84,17 +84,20 @@ fn addresses_on_the_way(place: &Path) -> Vec<String> {
     for part in place.components().filter_map(|part| part.as_os_str().to_str()) {
         let Some((domain, rest)) = part.split_once(':') else { continue };
         let hex = |text: &str| text.bytes().all(|b| b.is_ascii_hexdigit());
-        let shaped = rest.len() == 7 && rest.bytes().enumerate().all(|(at, b)| match at {
-            2 => b == b':',
-            5 => b == b'.',
-            _ => b.is_ascii_hexdigit(),
-        });
+        let shaped = rest.len() == 7
+            && rest.bytes().enumerate().all(|(at, b)| match at {
+                2 => b == b':',
+                5 => b == b'.',
+                _ => b.is_ascii_hexdigit(),
+            });
         if !shaped || !hex(domain) {
             continue;
         }
         match domain.len() {
             4 => found.push(part.to_ascii_lowercase()),
-            _ => found.extend(found.last().and_then(|vmd| behind(vmd)).map(|vmd| format!("{vmd}:{rest}"))),
+            _ => found.extend(
+                found.last().and_then(|vmd| behind(vmd)).map(|vmd| format!("{vmd}:{rest}")),
+            ),
         }
     }
     found
@@ -132,8 +135,11 @@ struct Use {
 }
 
 fn uses(config: &ServerConfig, list: &str) -> Vec<Use> {
-    let mut uses: Vec<Use> = config.engines.iter().flat_map(|engine| engine_uses(engine, list)).collect();
-    if let Some(device) = config.control_metadata.as_ref().and_then(|metadata| metadata.device.clone()) {
+    let mut uses: Vec<Use> =
+        config.engines.iter().flat_map(|engine| engine_uses(engine, list)).collect();
+    if let Some(device) =
+        config.control_metadata.as_ref().and_then(|metadata| metadata.device.clone())
+    {
         uses.push(Use {
             purpose: Purpose::Metadata,
             engine: None,
@@ -151,7 +157,8 @@ fn engine_uses(engine: &EngineConfig, list: &str) -> Vec<Use> {
         let key = format!("{list}[{}]", engine.index);
         uses.push(Use { purpose, engine: Some(engine.index), key, name, path });
     };
-    let mut add_path = |purpose, path: &Path| add(purpose, path.display().to_string(), Some(path.to_owned()));
+    let mut add_path =
+        |purpose, path: &Path| add(purpose, path.display().to_string(), Some(path.to_owned()));
     add_path(Purpose::Mount, engine.scm.mount());
     if let ScmTier::Dcpm { device, .. } = &engine.scm {
         add_path(Purpose::Scm, device);
@@ -177,19 +184,28 @@ pub(super) fn apart(check: &mut Check<'_>, config: &ServerConfig, names: &Device
     let uses = uses(config, list);
     for (place, used) in uses.iter().enumerate() {
         let earlier = uses.iter().take(place);
-        for (other, why) in earlier.filter_map(|other| Some((other, in_common(other, used, names)?))) {
+        for (other, why) in
+            earlier.filter_map(|other| Some((other, in_common(other, used, names)?)))
+        {
             let whose = |each: &Use| match each.engine {
                 Some(engine) => format!("engine {engine}"),
                 None => "the server".to_owned(),
             };
             let text = format!(
                 "`{}` of {} and `{}` of {} {why}",
-                used.name, whose(used), other.name, whose(other)
+                used.name,
+                whose(used),
+                other.name,
+                whose(other)
             );
             let (key, code) = match (used.purpose, other.purpose) {
                 (Purpose::Mount, _) => ("scm_mount", code::SERVER_CONFIG_DUPLICATE_SCM_MOUNT),
-                (Purpose::Scm, Purpose::Scm) => ("scm_list", code::SERVER_CONFIG_DUPLICATE_SCM_DEVICE_LIST),
-                (Purpose::Bdev, Purpose::Bdev) => ("bdev_list", code::SERVER_CONFIG_OVERLAPPING_BDEV_DEVICE_LIST),
+                (Purpose::Scm, Purpose::Scm) => {
+                    ("scm_list", code::SERVER_CONFIG_DUPLICATE_SCM_DEVICE_LIST)
+                }
+                (Purpose::Bdev, Purpose::Bdev) => {
+                    ("bdev_list", code::SERVER_CONFIG_OVERLAPPING_BDEV_DEVICE_LIST)
+                }
                 (Purpose::Scm, _) => ("scm_list", code::CONFIG_SAME_DEVICE),
                 (Purpose::Bdev, _) => ("bdev_list", code::CONFIG_SAME_DEVICE),
                 (Purpose::Metadata, _) => ("", code::CONFIG_SAME_DEVICE),
@@ -286,13 +302,22 @@ mod tests {
         let ram = |mount: &str| format!("{{class: ram, scm_mount: {}}}", at(mount));
         let file = |path: &str| format!("{{class: file, bdev_size: 1, bdev_list: [{}]}}", at(path));
         let pair = |a: &str, b: &str| {
-            faults(&engines(&format!("{}, {}", ram("m0"), file(a)), &format!("{}, {}", ram("m1"), file(b))))
+            faults(&engines(
+                &format!("{}, {}", ram("m0"), file(a)),
+                &format!("{}, {}", ram("m1"), file(b)),
+            ))
         };
         // Files that do not exist yet, through a symbolic link to their directory.
         let found = pair("real/a", "link/a");
-        assert!(found.len() == 1 && found[0].0 == 713 && found[0].1.contains("are both"), "{found:?}");
+        assert!(
+            found.len() == 1 && found[0].0 == 713 && found[0].1.contains("are both"),
+            "{found:?}"
+        );
         let found = pair("file", "hard");
-        assert!(found.len() == 1 && found[0].0 == 713 && found[0].1.contains("are one thing"), "{found:?}");
+        assert!(
+            found.len() == 1 && found[0].0 == 713 && found[0].1.contains("are one thing"),
+            "{found:?}"
+        );
         assert_eq!(pair("real/a", "link/b"), []);
         let mounts = |a: &str, b: &str| faults(&engines(&ram(a), &ram(b)));
         assert_eq!(mounts("real/a", "real/b"), []);
@@ -305,7 +330,12 @@ mod tests {
     #[test]
     fn r46_a_disk_its_partition_and_its_controller_are_one() {
         let disk = Leads { block: Some(1), pci: vec!["0000:81:00.0".into()], ..Leads::default() };
-        let leads = |real: &str, block, disk| Leads { real: real.into(), block: Some(block), disk, ..Leads::default() };
+        let leads = |real: &str, block, disk| Leads {
+            real: real.into(),
+            block: Some(block),
+            disk,
+            ..Leads::default()
+        };
         let first = leads("/dev/sda1", 2, Some(1));
         let second = leads("/dev/sda2", 3, Some(1));
         assert!(same_device(&disk, &first).is_some_and(|why| why.contains("partition")));
@@ -320,8 +350,15 @@ mod tests {
         let place = Path::new(
             "/sys/devices/pci0000:5d/0000:5d:05.5/pci10000:00/10000:00:02.0/10000:01:00.0/nvme/nvme0/nvme0n1",
         );
-        assert_eq!(addresses_on_the_way(place), ["0000:5d:05.5", "5d0505:00:02.0", "5d0505:01:00.0"]);
-        let device = Leads { pci: addresses_on_the_way(place), real: PathBuf::from("/dev/nvme0n1"), ..Leads::default() };
+        assert_eq!(
+            addresses_on_the_way(place),
+            ["0000:5d:05.5", "5d0505:00:02.0", "5d0505:01:00.0"]
+        );
+        let device = Leads {
+            pci: addresses_on_the_way(place),
+            real: PathBuf::from("/dev/nvme0n1"),
+            ..Leads::default()
+        };
         assert!(behind_controller(&device, "5d0505:01:00.0").is_some());
         assert!(behind_controller(&device, "0000:5d:05.5").is_some());
         assert_eq!(behind_controller(&device, "0000:01:00.0"), None);

@@ -106,7 +106,9 @@ fn behind_vmd(check: &mut Check<'_>, list: &str, engines: &[EngineConfig]) {
             check.fault(
                 check.storage_key(&format!("{list}[{engine}]"), "bdev_list"),
                 code::SERVER_CONFIG_OVERLAPPING_BDEV_DEVICE_LIST,
-                format!("`{address}` of engine {engine} is behind the VMD `{vmd}` of engine {other}"),
+                format!(
+                    "`{address}` of engine {engine} is behind the VMD `{vmd}` of engine {other}"
+                ),
                 "list the VMD, or devices behind it, not both",
             );
         }

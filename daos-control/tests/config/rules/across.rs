@@ -42,7 +42,9 @@ fn r46_engines_share_nothing() {
 /// Other spellings of one device, and devices that lie in each other.
 #[test]
 fn r46_other_names_of_one_device_are_found() {
-    let nvme = |address: &str, mark: &str| format!("  - class: nvme\n    bdev_list: ['{address}']{mark}\n");
+    let nvme = |address: &str, mark: &str| {
+        format!("  - class: nvme\n    bdev_list: ['{address}']{mark}\n")
+    };
     let file = |path: &str, mark: &str| {
         format!("  - class: file\n    bdev_size: 1\n    bdev_list: [{path}]{mark}\n")
     };
