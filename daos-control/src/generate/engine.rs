@@ -99,7 +99,9 @@ pub(super) fn plan(host: &HostFacts, fabric: Fabric<'_>, options: &Options) -> H
         match missing(&node, fabric, options) {
             None => carrying.push((number, node)),
             Some(missing) => {
-                lacks.push(format!("NUMA node {number} has {} and {missing}", has(&node, options)))
+                let has = has(&node, options);
+                let and = if has.is_empty() { "" } else { " and " };
+                lacks.push(format!("NUMA node {number} has {has}{and}{missing}"));
             }
         }
     }
@@ -169,21 +171,20 @@ fn missing(node: &Node<'_>, fabric: Fabric<'_>, options: &Options) -> Option<Str
     if !options.without_ssds() && (node.ssds.len() as u64) < u64::from(options.min_ssds) {
         missing.push(match options.min_ssds {
             1 => "no SSD".to_owned(),
-            least => format!("fewer than {least} SSDs"),
+            least => format!("not the {least} SSDs asked for"),
         });
     }
     (!missing.is_empty()).then(|| missing.join(", "))
 }
 
 fn has(node: &Node<'_>, options: &Options) -> String {
-    let mut has = vec![counted(node.ports.len(), "interface")];
-    if !options.tmpfs {
-        has.push(counted(node.pmem.len(), "persistent memory namespace"));
-    }
-    if !options.without_ssds() {
-        has.push(counted(node.ssds.len(), "SSD"));
-    }
-    has.join(", ")
+    let kinds = [
+        (node.ports.len(), "interface", true),
+        (node.pmem.len(), "persistent memory namespace", !options.tmpfs),
+        (node.ssds.len(), "SSD", !options.without_ssds()),
+    ];
+    let some = kinds.into_iter().filter(|(number, _, matters)| *matters && *number > 0);
+    some.map(|(number, what, _)| counted(number, what)).collect::<Vec<_>>().join(", ")
 }
 
 pub(super) fn counted(number: usize, what: &str) -> String {
@@ -269,7 +270,10 @@ fn tiers(ssds: &[&Ssd], options: &Options) -> Vec<TierProposal> {
     by_size.sort_by(|a, b| (a.bytes, &a.address).cmp(&(b.bytes, &b.address)));
     let logs = match by_size.len() {
         1 => {
-            return vec![TierProposal { roles: vec!["wal", "meta", "data"], ssds: addresses(ssds) }];
+            return vec![TierProposal {
+                roles: vec!["wal", "meta", "data"],
+                ssds: addresses(ssds),
+            }];
         }
         2..=5 => 1,
         _ => 2,

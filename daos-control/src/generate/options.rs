@@ -124,7 +124,7 @@ impl Options {
         let bad =
             |problem: String| Err(GenerateError::BadOption { option: "--ms-replicas", problem });
         let number = self.replicas.len();
-        if number > MAX_REPLICAS || (number > 0 && number % 2 == 0) {
+        if number > MAX_REPLICAS || (number > 0 && number.is_multiple_of(2)) {
             return bad(format!("{number} hosts; name 1, 3, 5 or 7"));
         }
         for (place, replica) in self.replicas.iter().enumerate() {

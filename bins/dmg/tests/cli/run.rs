@@ -25,6 +25,7 @@ impl Dmg {
         let mut dmg = Self::bare(home, words);
         dmg.command.arg("-o").arg(&config);
         dmg.hide.push((format!(":{port}"), ":PORT"));
+        dmg.hide.push((format!("port: {port}"), "port: PORT"));
         dmg
     }
 
