@@ -13,7 +13,7 @@ use crate::plan::AcceptedBdevPlan;
 use crate::provider::unsupported;
 use crate::{
     BdevClass, BdevError, BdevProvider, DeviceOutcome, DeviceRef, FormatResult, PrepareOutcome,
-    PrepareRequest, ResetOutcome, ResetRequest, ScanRequest, StepObserver,
+    PrepareRequest, Recovered, ResetOutcome, ResetRequest, ScanRequest, StepObserver,
 };
 
 /// Gives each tier to the body for its class. A class without a body is refused device by device.
@@ -97,6 +97,14 @@ impl BdevProvider for ByClass {
             Some(body) => body.reset(request).await,
             None => unsupported("reset", BdevClass::Nvme),
         }
+    }
+
+    async fn recover(&self) -> Result<Vec<Recovered>, BdevError> {
+        let mut recovered = Vec::new();
+        for body in self.bodies.values() {
+            recovered.extend(body.recover().await?);
+        }
+        Ok(recovered)
     }
 
     async fn observe(&self, target: &BdevTarget) -> Vec<ObservedDevice> {

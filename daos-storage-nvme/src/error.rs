@@ -1,5 +1,5 @@
 //! `BdevError`: everything that can go wrong with block devices (faults 300-319 and 804 of contract 10.2, ours
-//! 1225-1238 and 1440-1444). Each names the device it is about.
+//! 1225-1238 and 1440-1447). Each names the device it is about.
 
 use std::io;
 use std::path::PathBuf;
@@ -208,6 +208,33 @@ pub enum BdevError {
         /// Id of the namespace.
         namespace: u32,
     },
+    /// A driver for user space has a controller of which nothing is known.
+    #[error("{device}: bound to {driver}, and no record of a prepare says what it is")]
+    NotRecorded {
+        /// Address.
+        device: String,
+        /// The driver, or `no driver`.
+        driver: String,
+    },
+    /// A driver for user space has the controller, and this process has not the right to format it all the same.
+    #[error("{device}: bound to {driver}, and this server may not give it to the kernel's driver for a format")]
+    MayNotRebind {
+        /// Address.
+        device: String,
+        /// The driver.
+        driver: String,
+    },
+    /// A format failed, and the controller could not be given back to the driver for user space that had it.
+    #[error("{device}: {source}; and it could not be given back: {detail}")]
+    NotGivenBack {
+        /// Address.
+        device: String,
+        /// Why it could not.
+        detail: String,
+        /// What failed first.
+        #[source]
+        source: Box<Self>,
+    },
     /// The kernel had fewer huge pages than asked for.
     #[error("NUMA node {node}: asked for {asked} huge pages, got {got}")]
     TooFewHugepages {
@@ -274,6 +301,9 @@ impl BdevError {
             Self::TooFewHugepages { .. } => 1442,
             Self::UnknownUser { .. } => 1443,
             Self::Unseen { .. } => 1444,
+            Self::NotRecorded { .. } => 1445,
+            Self::MayNotRebind { .. } => 1446,
+            Self::NotGivenBack { .. } => 1447,
             Self::Device(error) => error.code(),
         }
     }
@@ -350,6 +380,15 @@ impl BdevError {
             Self::UnknownUser { .. } => "name an existing user with -u",
             Self::Unseen { .. } => {
                 "run as root, look at 'daos_server nvme scan' and the kernel log, or leave the controller out"
+            }
+            Self::NotRecorded { .. } => {
+                "give it back to the kernel with 'daos_server nvme reset ADDRESS', format, and prepare it again with 'daos_server nvme prepare'"
+            }
+            Self::MayNotRebind { .. } => {
+                "run the server as root for the format; or give the controller back with 'daos_server nvme reset ADDRESS' as root, give the server's user access to its block devices, format, and prepare it again"
+            }
+            Self::NotGivenBack { .. } => {
+                "look into the kernel log; the next format or start of the server gives it back, 'daos_server nvme reset ADDRESS' leaves it with the kernel"
             }
             Self::CutOff { .. } => "format again",
             Self::Device(error) => error.resolution(),

@@ -69,7 +69,7 @@ pub use plan::{
 };
 pub use provider::{
     BdevProvider, DeviceOutcome, FormatResult, NodeHugepages, PrepareOutcome, PrepareRequest,
-    ResetOutcome, ResetRequest, ScanRequest, SilentObserver, StepObserver,
+    Recovered, ResetOutcome, ResetRequest, ScanRequest, SilentObserver, StepObserver,
 };
 // Uses and contents of devices appear in this crate's own types.
 pub use daos_blockdev as blockdev;

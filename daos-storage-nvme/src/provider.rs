@@ -93,6 +93,15 @@ pub struct ResetOutcome {
     pub notices: Vec<String>,
 }
 
+/// What an operation that was cut off had left behind, and what became of it.
+#[derive(Debug, Clone)]
+pub struct Recovered {
+    /// Which device.
+    pub device: String,
+    /// What was put right, in a sentence, or why it could not be.
+    pub result: Result<String, Arc<BdevError>>,
+}
+
 /// What became of one device of a plan.
 #[derive(Debug, Clone)]
 pub struct DeviceOutcome {
@@ -157,6 +166,15 @@ pub trait BdevProvider: Send + Sync + Debug {
     /// # Errors
     /// [`BdevError::Unsupported`] from bodies without such hardware.
     async fn reset(&self, request: &ResetRequest) -> Result<ResetOutcome, BdevError>;
+
+    /// Puts right what an operation that was cut off by a crash left behind: drivers and owners of devices, never contents.
+    /// Called at start, before anything else looks. Nothing to do for bodies that leave nothing behind.
+    ///
+    /// # Errors
+    /// What there is to put right cannot be told.
+    async fn recover(&self) -> Result<Vec<Recovered>, BdevError> {
+        Ok(Vec::new())
+    }
 
     /// Looks at every device of a target, in its order.
     async fn observe(&self, target: &BdevTarget) -> Vec<ObservedDevice>;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use daos_storage_nvme::{BdevProvider, Recovered};
 use tokio::sync::watch;
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +16,21 @@ use crate::format::{FormatRequest, FormatService};
 use crate::management::{Management, ManagementState, push_group_map};
 use crate::supervisor::Supervisor;
 use crate::tls::Security;
+
+/// Has the storage put right what a crash in the middle of an operation left behind. What cannot be put right shows in scans and plans,
+/// so that the server starts all the same.
+pub async fn put_right(bdev: &dyn BdevProvider) {
+    let recovered = match bdev.recover().await {
+        Ok(recovered) => recovered,
+        Err(error) => return warn!("{error}; {}", error.resolution()),
+    };
+    for Recovered { device, result } in recovered {
+        match result {
+            Ok(what) => info!("{device}: {what}"),
+            Err(error) => warn!("{device}: {error}; {}", error.resolution()),
+        }
+    }
+}
 
 /// Pushes the group map whenever this host's replica serves, until the end.
 pub async fn push_while_leading(

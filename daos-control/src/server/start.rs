@@ -10,7 +10,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::background::{first_start, push_while_leading, watch_certificates};
+use super::background::{first_start, push_while_leading, put_right, watch_certificates};
 use super::claims::Claims;
 use super::deeds::Deeds;
 use super::events::{deliver_engine_events, deliver_formats};
@@ -70,6 +70,7 @@ impl Server {
         let config = Arc::new(config);
         let security = security(&config)?;
         let claims = claim(&config)?;
+        put_right(parts.bdev.as_ref()).await;
         let replicas = Replicas::resolve(&config.replicas, config.port)?;
         let host = host(&config, &replicas, &options).await?;
         let client = peers(&config, &replicas, security.clone())?;

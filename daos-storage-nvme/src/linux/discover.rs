@@ -5,10 +5,11 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use daos_blockdev::{BlockdevError, Content, DeviceFacts};
+use daos_blockdev::{BlockdevError, Content, DeviceFacts, DeviceUse};
 
 use super::admin::{self, ControllerFacts};
 use super::pci::{self, PciFunction, Roots};
+use super::prepare::loan;
 use super::record::PrepareRecord;
 use crate::PciAddress;
 use crate::model::{
@@ -45,7 +46,22 @@ pub(super) fn controller(
         }
         None => state.controller.obstacles.push(Obstacle::Unbound),
     }
+    state.user_space = loan::user_space(roots, function, record);
+    if driver != Some(KERNEL_DRIVER) {
+        opened(roots, function, &mut state.controller);
+    }
     state
+}
+
+/// A program that has the controller open uses all of it.
+fn opened(roots: &Roots, function: &PciFunction, controller: &mut NvmeController) {
+    // Whoever may not look at other processes may not move the controller either.
+    let openers = loan::openers(roots, function).unwrap_or_default();
+    for namespace in &mut controller.namespaces {
+        namespace.uses.clone_from(&openers);
+        let in_use = |by: &DeviceUse| Obstacle::InUse { namespace: namespace.id, by: by.clone() };
+        controller.obstacles.extend(openers.iter().map(in_use));
+    }
 }
 
 /// `nvme0`, while the kernel's driver has it.
@@ -81,7 +97,12 @@ fn bare(function: &PciFunction, source: FactSource) -> NvmeController {
 
 fn from_bus(function: &PciFunction) -> NvmeState {
     let controller = bare(function, FactSource::BusOnly);
-    NvmeState { controller, contents: Vec::new(), ability: FormatAbility::None }
+    NvmeState {
+        controller,
+        contents: Vec::new(),
+        ability: FormatAbility::None,
+        user_space: None,
+    }
 }
 
 fn recorded_state(
@@ -108,7 +129,7 @@ fn recorded_state(
         content: None,
     };
     let contents = controller.namespaces.iter().map(unknown).collect();
-    NvmeState { controller, contents, ability: FormatAbility::None }
+    NvmeState { controller, contents, ability: recorded.ability, user_space: None }
 }
 
 fn read(roots: &Roots, function: &PciFunction, name: &str, inspect: Inspect) -> NvmeState {
@@ -137,7 +158,7 @@ fn read(roots: &Roots, function: &PciFunction, name: &str, inspect: Inspect) -> 
         controller.obstacles.push(Obstacle::NoNamespace);
     }
     let ability = ability(device.as_ref(), facts.as_ref());
-    NvmeState { controller, contents, ability }
+    NvmeState { controller, contents, ability, user_space: None }
 }
 
 fn ability(device: Option<&File>, facts: Option<&ControllerFacts>) -> FormatAbility {

@@ -1,6 +1,7 @@
 //! Carries out the steps of an accepted plan on one controller (R145): claim, look again on the open descriptor, format, read back.
 //!
-//! Called by `LinuxNvme`. Decides nothing: the plan did.
+//! Called by `LinuxNvme`. Decides nothing: the plan did. A controller that a driver for user space has is taken from it before and
+//! given back after, also when a step fails.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -8,11 +9,12 @@ use std::sync::Arc;
 use daos_blockdev::{Content, DeviceIdentity, DeviceUse, ExclusiveClaim};
 
 use super::pci::{self, PciFunction};
+use super::prepare::loan;
 use super::{LinuxNvme, admin};
 use crate::model::{DeviceState, NamespaceState, NvmeState};
-use crate::plan::{DevicePlan, DeviceStep, Verdict};
+use crate::plan::{DevicePlan, DeviceStep, Verdict, require_ours, require_unused};
 use crate::provider::{blocking, unsupported};
-use crate::{BdevError, DeviceRef, FormatResult, StepObserver};
+use crate::{BdevError, DeviceRef, FormatResult, PciAddress, StepObserver};
 
 pub(super) async fn device(
     provider: &LinuxNvme,
@@ -35,17 +37,88 @@ pub(super) async fn device(
     if steps.is_empty() {
         return Ok(FormatResult::AlreadyFormatted);
     }
-    for step in steps {
-        observer.step(&format!("{device}: {step}"));
-        let (this, device, step) = (provider.clone(), device.clone(), step.clone());
-        let planned = planned.clone();
+    let mut job = Job { provider, device, address, planned: planned.clone() };
+    let done = job.run(steps, observer).await;
+    let lent = planned.user_space.is_some();
+    match done {
+        Err(error) if lent => Err(job.undo(error, observer).await),
+        done => done.map(|()| FormatResult::Formatted),
+    }
+}
+
+/// One controller being formatted.
+struct Job<'a> {
+    provider: &'a LinuxNvme,
+    device: &'a DeviceRef,
+    address: PciAddress,
+    /// What was shown, and after a change of drivers what the kernel's driver shows instead of the record.
+    planned: NvmeState,
+}
+
+impl Job<'_> {
+    async fn run(
+        &mut self,
+        steps: &[DeviceStep],
+        observer: &dyn StepObserver,
+    ) -> Result<(), BdevError> {
+        for step in steps {
+            observer.step(&format!("{}: {step}", self.device));
+            let (this, device, address) = (self.provider.clone(), self.device.clone(), self.address);
+            let (step, planned) = (step.clone(), self.planned.clone());
+            let work = move || act(&this, &device, address, &planned, &step);
+            if let Some(now) = blocking(&self.device.name, work).await? {
+                self.planned = now;
+            }
+        }
+        Ok(())
+    }
+
+    /// A controller that was taken from user space goes back there, whatever failed. What could not be given back stays in the record,
+    /// for the next format, start or reset.
+    async fn undo(&self, error: BdevError, observer: &dyn StepObserver) -> BdevError {
+        observer.step(&format!("{}: give it back after a failure", self.device));
+        let (this, address) = (self.provider.clone(), self.address);
         let work = move || {
             let function = pci::nvme_function_at(&this.roots, address)?;
-            take(&function, &device, &planned, &step)
+            loan::give_back(&this.roots, &this.state_dir, &function)
         };
-        blocking(&plan.device().name, work).await?;
+        match blocking(&self.device.name, work).await {
+            Ok(()) => error,
+            Err(also) => BdevError::NotGivenBack {
+                device: self.device.name.clone(),
+                detail: also.to_string(),
+                source: Box::new(error),
+            },
+        }
     }
-    Ok(FormatResult::Formatted)
+}
+
+/// Takes one step. The state that later steps are to be compared with, where this one changed it.
+fn act(
+    provider: &LinuxNvme,
+    device: &DeviceRef,
+    address: PciAddress,
+    planned: &NvmeState,
+    step: &DeviceStep,
+) -> Result<Option<NvmeState>, BdevError> {
+    let LinuxNvme { roots, state_dir } = provider;
+    let function = pci::nvme_function_at(roots, address)?;
+    match step {
+        DeviceStep::LendToKernel { only_ours, .. } => {
+            loan::take(roots, state_dir, &function, planned)?;
+            let now = loan::settle(|| provider.look_at(address), planned)?;
+            loan::require_recorded(device, planned, &now)?;
+            require_unused(device, &now)?;
+            if *only_ours {
+                require_ours(device, &now)?;
+            }
+            Ok(Some(now))
+        }
+        DeviceStep::ReturnToUserSpace { .. } => {
+            loan::give_back(roots, state_dir, &function).map(|()| None)
+        }
+        step => take(&function, device, planned, step).map(|()| None),
+    }
 }
 
 /// The controller is the one of the plan and nobody came meanwhile. Which namespaces hold what is compared again under the claim.
@@ -54,14 +127,14 @@ fn require_planned(
     planned: &NvmeState,
     now: &NvmeState,
 ) -> Result<(), BdevError> {
-    let uses: Vec<DeviceUse> = now.controller.uses().into_iter().cloned().collect();
-    if !uses.is_empty() {
-        return Err(BdevError::InUse { device: device.name.clone(), uses });
-    }
+    require_unused(device, now)?;
     let (was, is) = (&planned.controller, &now.controller);
     if (&was.model, &was.serial) != (&is.model, &is.serial) {
         let detail = format!("serial was {}, is {}", was.serial, is.serial);
         return Err(BdevError::changed(device, detail));
+    }
+    if (was.source, &was.driver, &planned.user_space) != (is.source, &is.driver, &now.user_space) {
+        return Err(BdevError::changed(device, "its driver, or the owner of its device file"));
     }
     if planned.ability != now.ability {
         return Err(BdevError::changed(device, "what the controller can format"));
@@ -92,7 +165,11 @@ fn take(
             let (Some(first), Some(state)) = (claims.first(), planned.contents.first()) else {
                 return Err(BdevError::changed(device, "it has no namespace"));
             };
-            let format = |claim: &ExclusiveClaim, lba| admin::format(claim.as_fd(), None, lba);
+            let facts = admin::identify_controller(first.as_fd())
+                .map_err(|error| BdevError::changed(device, error.to_string()))?;
+            // Where all of them cannot be named, naming one reaches all the same.
+            let id = (!facts.formats_by_broadcast).then_some(state.id);
+            let format = |claim: &ExclusiveClaim, lba| admin::format(claim.as_fd(), id, lba);
             run_format(device, step, first, state.id, format)?;
             claims.iter().try_for_each(prove)
         }

@@ -21,14 +21,15 @@ use async_trait::async_trait;
 pub use self::pci::Roots;
 use self::prepare::Preparation;
 pub use self::record::{
-    PrepareRecord, RECORD_FILE, RecordedController, RecordedFile, RecordedPages,
+    Loan, PrepareRecord, RECORD_FILE, RecordLock, RecordedController, RecordedFile, RecordedPages,
 };
 use crate::model::{BdevInventory, BdevTarget, DeviceState, NvmeState, ObservedDevice, Obstacle};
 use crate::plan::AcceptedBdevPlan;
 use crate::provider::{blocking, unsupported};
 use crate::{
     BdevClass, BdevError, BdevProvider, DeviceOutcome, DeviceRef, FormatResult, PciAddress,
-    PrepareOutcome, PrepareRequest, ResetOutcome, ResetRequest, ScanRequest, StepObserver,
+    PrepareOutcome, PrepareRequest, Recovered, ResetOutcome, ResetRequest, ScanRequest,
+    StepObserver,
 };
 
 /// Provider of NVMe controllers.
@@ -110,6 +111,12 @@ impl BdevProvider for LinuxNvme {
         let (this, request) = (self.clone(), request.clone());
         let work = move || Preparation::begin(&this.roots, &this.state_dir)?.reset(&request);
         blocking("reset of NVMe controllers", work).await
+    }
+
+    async fn recover(&self) -> Result<Vec<Recovered>, BdevError> {
+        let this = self.clone();
+        let work = move || prepare::loan::recover(&this.roots, &this.state_dir);
+        blocking("recovery of NVMe controllers", work).await
     }
 
     async fn observe(&self, target: &BdevTarget) -> Vec<ObservedDevice> {

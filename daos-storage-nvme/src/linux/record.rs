@@ -10,10 +10,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::durable::sync_directory_of;
-use crate::{BdevError, PciAddress};
+use crate::{BdevError, FileOwner, FormatAbility, PciAddress};
 
 /// Name of the file below the state directory.
 pub const RECORD_FILE: &str = "nvme_prepared.json";
+/// Name of the file that is locked by whoever changes the record.
+const LOCK_FILE: &str = "nvme_prepared.lock";
 /// The version of the form that is written.
 const VERSION: u32 = 1;
 
@@ -50,7 +52,31 @@ pub struct RecordedController {
     pub driver: Option<String>,
     /// Driver it is to have, or has.
     pub bound_to: String,
+    /// What it can format by itself.
+    #[serde(default)]
+    pub ability: FormatAbility,
+    /// The kernel's driver has it for the time of a format, and it is to be given back.
+    #[serde(default)]
+    pub lent: Option<Loan>,
 }
+
+/// From whom a format took a controller.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Loan {
+    /// The driver for user space that had it.
+    pub driver: String,
+    /// Owner of the device file through which programs had it.
+    pub owner: FileOwner,
+    /// Its permission bits.
+    pub mode: u32,
+    /// The boot in which that was: with the next one drivers and owners are forgotten anyway.
+    pub boot: String,
+}
+
+/// Only one at a time changes the record.
+#[derive(Debug)]
+pub struct RecordLock(#[expect(dead_code, reason = "held, not read")] File);
 
 /// Huge pages of one node before prepare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +143,40 @@ impl PrepareRecord {
         controllers.is_empty() && hugepages.is_empty() && files.is_empty() && mounted.is_none()
     }
 
+    /// Waits until nobody else changes the record, in this process or another, and keeps it so while the result lives.
+    ///
+    /// # Errors
+    /// [`BdevError::ConfigFile`].
+    pub fn lock(state_dir: &Path) -> Result<RecordLock, BdevError> {
+        let path = state_dir.join(LOCK_FILE);
+        let locked = File::options().create(true).truncate(false).write(true).open(&path);
+        let locked = locked.and_then(|file| {
+            rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
+            Ok(RecordLock(file))
+        });
+        locked.map_err(|source| BdevError::ConfigFile { path, action: "lock", source })
+    }
+
+    /// Sets or ends the loan of a controller, durably. Whether it still is in the record: a reset may have ended it.
+    ///
+    /// # Errors
+    /// [`BdevError::ConfigFile`], [`BdevError::ConfigInvalid`].
+    pub fn set_loan(
+        state_dir: &Path,
+        address: PciAddress,
+        loan: Option<Loan>,
+    ) -> Result<bool, BdevError> {
+        let _lock = Self::lock(state_dir)?;
+        let mut record = Self::load(state_dir)?;
+        let found = record.controllers.iter_mut().find(|recorded| recorded.address == address);
+        let Some(recorded) = found else { return Ok(false) };
+        if recorded.lent != loan {
+            recorded.lent = loan;
+            record.save(state_dir)?;
+        }
+        Ok(true)
+    }
+
     /// What is remembered of a controller.
     #[must_use]
     pub fn controller(&self, address: PciAddress) -> Option<&RecordedController> {
@@ -159,6 +219,67 @@ mod tests {
         record.hugepages.clear();
         record.save(state.path()).unwrap();
         assert!(!state.path().join(RECORD_FILE).exists());
+    }
+
+    #[test]
+    fn a_loan_is_remembered_until_it_is_ended_and_only_of_a_recorded_controller() {
+        let state = tempfile::tempdir().unwrap();
+        let address: PciAddress = "0000:81:00.0".parse().unwrap();
+        let recorded = RecordedController {
+            address,
+            model: "m".to_owned(),
+            serial: "s".to_owned(),
+            firmware: "f".to_owned(),
+            namespaces: vec![(1, 1 << 30)],
+            driver: Some("nvme".to_owned()),
+            bound_to: "vfio-pci".to_owned(),
+            ability: FormatAbility::EachNamespace,
+            lent: None,
+        };
+        let loan = Loan {
+            driver: "vfio-pci".to_owned(),
+            owner: FileOwner { uid: 7, gid: 8 },
+            mode: 0o600,
+            boot: "b".to_owned(),
+        };
+        assert!(!PrepareRecord::set_loan(state.path(), address, Some(loan.clone())).unwrap());
+        let mut record =
+            PrepareRecord { controllers: vec![recorded], ..PrepareRecord::default() };
+        record.save(state.path()).unwrap();
+        assert!(PrepareRecord::set_loan(state.path(), address, Some(loan.clone())).unwrap());
+        let lent = |record: PrepareRecord| record.controller(address).unwrap().lent.clone();
+        assert_eq!(lent(PrepareRecord::load(state.path()).unwrap()), Some(loan));
+        assert!(PrepareRecord::set_loan(state.path(), address, None).unwrap());
+        assert_eq!(lent(PrepareRecord::load(state.path()).unwrap()), None);
+    }
+
+    #[test]
+    fn a_record_of_before_there_were_loans_is_understood() {
+        let state = tempfile::tempdir().unwrap();
+        let text = r#"{"version":1,"controllers":[{"address":"0000:81:00.0","model":"m","serial":"s","firmware":"f",
+            "namespaces":[[1,5]],"driver":"nvme","bound_to":"vfio-pci"}],"hugepages":[],"files":[],"mounted":null}"#;
+        fs::write(state.path().join(RECORD_FILE), text).unwrap();
+        let record = PrepareRecord::load(state.path()).unwrap();
+        assert_eq!((record.controllers[0].ability, &record.controllers[0].lent), (FormatAbility::None, &None));
+    }
+
+    #[test]
+    fn one_at_a_time_changes_the_record() {
+        let state = tempfile::tempdir().unwrap();
+        let held = PrepareRecord::lock(state.path()).unwrap();
+        let place = state.path().to_owned();
+        let (begun, begins) = std::sync::mpsc::channel();
+        let second = std::thread::spawn(move || {
+            begun.send(()).unwrap();
+            PrepareRecord::lock(&place).map(drop)
+        });
+        begins.recv().unwrap();
+        let again = File::open(state.path().join(LOCK_FILE)).unwrap();
+        let refused =
+            rustix::fs::flock(&again, rustix::fs::FlockOperation::NonBlockingLockExclusive);
+        assert_eq!(refused, Err(rustix::io::Errno::WOULDBLOCK));
+        drop(held);
+        second.join().unwrap().unwrap();
     }
 
     #[test]

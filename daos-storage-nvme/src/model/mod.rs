@@ -13,7 +13,7 @@ pub use controller::{
 };
 pub use observed::{
     DeviceState, FileContent, FileFacts, FileKind, FileState, FormatAbility, NamespaceState,
-    NvmeState, ObservedDevice, ParentState,
+    NvmeState, ObservedDevice, ParentState, UserSpace,
 };
 pub use pci::{PciAddress, PciAddressSet};
 pub use roles::{Role, Roles};

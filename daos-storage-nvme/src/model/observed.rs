@@ -6,7 +6,7 @@ use std::sync::Arc;
 use daos_blockdev::{Content, DeviceFacts, DeviceIdentity, DeviceNumber, DeviceUse};
 use serde::{Deserialize, Serialize};
 
-use crate::{BdevError, DeviceRef, NvmeController};
+use crate::{BdevError, DeviceRef, FileOwner, NvmeController};
 
 /// One device, looked at. One that cannot be looked at hides no other (R147).
 #[derive(Debug, Clone)]
@@ -148,8 +148,23 @@ pub struct NvmeState {
     pub controller: NvmeController,
     /// What is on each namespace.
     pub contents: Vec<NamespaceState>,
-    /// What the controller can format by itself.
+    /// What the controller can format by itself; as prepare recorded it while a driver for user space has the controller.
     pub ability: FormatAbility,
+    /// The driver for user space that has it, or had it before a format that did not come to its end.
+    pub user_space: Option<UserSpace>,
+}
+
+/// A controller that belongs to a program outside the kernel: what a format has to give back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UserSpace {
+    /// The driver, e.g. `vfio-pci`.
+    pub driver: String,
+    /// Owner of the device file through which programs have it.
+    pub owner: FileOwner,
+    /// Its permission bits.
+    pub mode: u32,
+    /// This process may move it between drivers.
+    pub may_rebind: bool,
 }
 
 /// What of Format NVM a controller offers (NVMe base specification, Identify Controller: OACS, FNA).

@@ -15,11 +15,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{BdevTarget, DeviceRef, DeviceState, FileState, ObservedDevice, TierDevices};
+use crate::model::{
+    BdevTarget, DeviceRef, DeviceState, FactSource, FileState, ObservedDevice, TierDevices,
+};
 use crate::{BdevError, Roles};
 
 pub use accept::{AcceptedBdevPlan, PlanDigest};
 pub(crate) use kdev::is_ours;
+pub(crate) use nvme::{require_ours, require_unused};
 pub use step::DeviceStep;
 
 /// How much the administrator is ready to lose.
@@ -99,7 +102,14 @@ impl DevicePlan {
             Some(DeviceState::Nvme(state)) => {
                 let controller = &state.controller;
                 let bytes = controller.capacity_bytes();
-                format!("model {}, serial {}, {bytes} bytes", controller.model, controller.serial)
+                let source = match controller.source {
+                    FactSource::Controller => String::new(),
+                    other => format!(", {other}"),
+                };
+                format!(
+                    "model {}, serial {}, {bytes} bytes{source}",
+                    controller.model, controller.serial
+                )
             }
             Some(DeviceState::Memory) => "memory of the engine".to_owned(),
             None => "unknown".to_owned(),

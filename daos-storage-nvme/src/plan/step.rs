@@ -47,6 +47,22 @@ pub enum DeviceStep {
         /// Its id.
         id: u32,
     },
+    /// Take a controller from its driver for user space and give it to the kernel's, which formats it.
+    LendToKernel {
+        /// The driver it has.
+        driver: String,
+        /// Go no further if it then holds something that is not ours: until then nobody can tell.
+        only_ours: bool,
+    },
+    /// Give a controller to its driver for user space again, and its device file the owner it had.
+    ReturnToUserSpace {
+        /// The driver it had.
+        driver: String,
+        /// Owner.
+        owner: FileOwner,
+        /// Permission bits.
+        mode: u32,
+    },
 }
 
 impl DeviceStep {
@@ -59,7 +75,11 @@ impl DeviceStep {
             | Self::FormatNamespace { .. }
             | Self::FormatAllNamespaces
             | Self::EraseNamespace { .. } => true,
-            Self::CreateFile { .. } | Self::ReserveSpace { .. } | Self::SetOwner { .. } => false,
+            Self::CreateFile { .. }
+            | Self::ReserveSpace { .. }
+            | Self::SetOwner { .. }
+            | Self::LendToKernel { .. }
+            | Self::ReturnToUserSpace { .. } => false,
         }
     }
 }
@@ -83,6 +103,14 @@ impl fmt::Display for DeviceStep {
             ),
             Self::EraseNamespace { id } => {
                 write!(f, "erase the first and last 4 MiB of namespace {id}")
+            }
+            Self::LendToKernel { driver, only_ours } => {
+                write!(f, "take it from {driver} and give it to the kernel's driver")?;
+                if *only_ours { f.write_str("; stop if it is neither blank nor ours") } else { Ok(()) }
+            }
+            Self::ReturnToUserSpace { driver, owner, mode } => {
+                write!(f, "give it to {driver} again, ")?;
+                write!(f, "owner {}:{}, mode {mode:04o}", owner.uid, owner.gid)
             }
         }
     }

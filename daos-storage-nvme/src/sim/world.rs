@@ -90,6 +90,14 @@ impl World {
                 facts.content = Content::Blank;
                 Ok(())
             }
+            (Some(DeviceState::Nvme(state)), DeviceStep::LendToKernel { .. }) => {
+                state.controller.driver = Some("nvme".to_owned());
+                Ok(())
+            }
+            (Some(DeviceState::Nvme(state)), DeviceStep::ReturnToUserSpace { driver, .. }) => {
+                state.controller.driver = Some(driver.clone());
+                Ok(())
+            }
             (Some(DeviceState::Nvme(state)), DeviceStep::FormatAllNamespaces) => {
                 for namespace in &mut state.contents {
                     namespace.content = Some(Content::Blank);
@@ -250,9 +258,12 @@ pub fn controller(address: PciAddress, namespaces: u32, size_bytes: u64) -> Nvme
 pub fn blank_namespaces(controller: NvmeController) -> NvmeState {
     let blank = |namespace: &NvmeNamespace| NamespaceState {
         id: namespace.id,
-        identity: None,
+        identity: Some(
+            kernel_device(&format!("/dev/nvme0n{}", namespace.id), namespace.id, namespace.size_bytes)
+                .identity,
+        ),
         content: Some(Content::Blank),
     };
     let contents = controller.namespaces.iter().map(blank).collect();
-    NvmeState { controller, contents, ability: FormatAbility::EachNamespace }
+    NvmeState { controller, contents, ability: FormatAbility::EachNamespace, user_space: None }
 }

@@ -23,6 +23,8 @@ pub(in crate::linux) struct ControllerFacts {
     pub(in crate::linux) manages_namespaces: bool,
     /// A format reaches all namespaces (FNA bit 0).
     format_reaches_all: bool,
+    /// A format may name all namespaces at once (FNA bit 3 says that it may not).
+    pub(in crate::linux) formats_by_broadcast: bool,
 }
 
 impl ControllerFacts {
@@ -56,6 +58,7 @@ pub(super) fn controller(data: &[u8]) -> Result<ControllerFacts, AdminError> {
         format: supports & 1 << 1 != 0,
         manages_namespaces: supports & 1 << 3 != 0,
         format_reaches_all: attributes & 1 != 0,
+        formats_by_broadcast: attributes & 1 << 3 == 0,
     })
 }
 
@@ -117,7 +120,8 @@ mod tests {
             (&*facts.serial, &*facts.model, &*facts.firmware),
             ("SERIAL-1", "A model", "1.0")
         );
-        assert!(facts.manages_namespaces);
+        assert!(facts.manages_namespaces && facts.formats_by_broadcast);
+        assert!(!controller(&controller_page(0b1010, 0b1001)).unwrap().formats_by_broadcast);
         assert!(controller(&[0; 300]).is_err());
     }
 

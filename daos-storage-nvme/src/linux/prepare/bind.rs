@@ -17,7 +17,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 pub(super) fn bind(
     roots: &Roots,
     function: &PciFunction,
-    driver: &'static str,
+    driver: &str,
 ) -> Result<String, BdevError> {
     load(roots, driver);
     if !roots.sys.join("bus/pci/drivers").join(driver).is_dir() {

@@ -2,12 +2,14 @@
 //! read back.
 //!
 //! Called by `LinuxNvme`. `decide` is pure; `bind`, `hugepages`, `own` and `leftovers` each change one kind of thing and read it back.
+//! `loan` takes a controller back for the time of a format.
 //! What is changed is in the record before it is changed, so that a reset after a crash finds it.
 
 mod bind;
 mod decide;
 mod hugepages;
 mod leftovers;
+pub(super) mod loan;
 mod own;
 
 use std::path::Path;
@@ -19,7 +21,7 @@ use self::decide::{Decision, HostFacts};
 use self::own::Owner;
 use super::discover::{self, KERNEL_DRIVER};
 use super::pci::{self, PciFunction, Roots};
-use super::record::{PrepareRecord, RecordedController, RecordedPages};
+use super::record::{PrepareRecord, RecordLock, RecordedController, RecordedPages};
 use crate::model::NvmeState;
 use crate::{BdevError, PciAddress, PrepareOutcome, PrepareRequest, ResetOutcome, ResetRequest};
 
@@ -34,15 +36,17 @@ pub(super) struct Preparation<'a> {
     roots: &'a Roots,
     state_dir: &'a Path,
     record: PrepareRecord,
+    _lock: RecordLock,
 }
 
 impl<'a> Preparation<'a> {
     pub(super) fn begin(roots: &'a Roots, state_dir: &'a Path) -> Result<Self, BdevError> {
-        let record = PrepareRecord::load(state_dir)?;
         std::fs::create_dir_all(state_dir).map_err(|source| {
             BdevError::from_io(&state_dir.display().to_string(), "make the state directory", source)
         })?;
-        Ok(Self { roots, state_dir, record })
+        let lock = PrepareRecord::lock(state_dir)?;
+        let record = PrepareRecord::load(state_dir)?;
+        Ok(Self { roots, state_dir, record, _lock: lock })
     }
 
     /// Makes ready what the request asks for. A controller that cannot be had keeps no other from being bound.
@@ -65,6 +69,7 @@ impl<'a> Preparation<'a> {
             };
             let result = result.and_then(|driver| {
                 self.give_to(&owner, &function, &driver)?;
+                self.end_loan(function.address)?;
                 Ok(driver)
             });
             controllers.push((function.address, result.map_err(Arc::new)));
@@ -142,6 +147,8 @@ impl<'a> Preparation<'a> {
             namespaces: sizes.collect(),
             driver: function.driver.clone(),
             bound_to: driver.to_owned(),
+            ability: state.ability,
+            lent: None,
         };
         self.forget(function.address);
         self.record.controllers.push(recorded);
@@ -151,11 +158,22 @@ impl<'a> Preparation<'a> {
         self.record.controllers.retain(|recorded| recorded.address != address);
     }
 
+    /// A format that was cut off has nothing to give back any more: the controller has its driver and its owner.
+    fn end_loan(&mut self, address: PciAddress) -> Result<(), BdevError> {
+        let lent = |recorded: &&mut RecordedController| {
+            recorded.address == address && recorded.lent.is_some()
+        };
+        let Some(recorded) = self.record.controllers.iter_mut().find(lent) else { return Ok(()) };
+        recorded.lent = None;
+        self.save()
+    }
+
     fn give_back(
         &mut self,
         function: &PciFunction,
         recorded: Option<&RecordedController>,
     ) -> Result<String, BdevError> {
+        loan::require_closed(self.roots, function)?;
         let driver = recorded.and_then(|recorded| recorded.driver.as_deref());
         let driver = bind::release(self.roots, function, driver.unwrap_or(KERNEL_DRIVER))?;
         if let Some(recorded) = recorded {
