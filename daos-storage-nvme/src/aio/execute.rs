@@ -58,7 +58,9 @@ impl FileWork {
             DeviceStep::EraseSignatures
             | DeviceStep::FormatNamespace { .. }
             | DeviceStep::FormatAllNamespaces
-            | DeviceStep::EraseNamespace { .. } => {
+            | DeviceStep::EraseNamespace { .. }
+            | DeviceStep::LendToKernel { .. }
+            | DeviceStep::ReturnToUserSpace { .. } => {
                 let detail = format!("{}: no step for a file: {step}", self.name);
                 return Err(BdevError::BadTarget { detail });
             }

@@ -305,7 +305,9 @@ mod tests {
     }
 
     fn record(boot: &str) -> PrepareRecord {
-        PrepareRecord { controllers: vec![recorded(boot)], ..PrepareRecord::default() }
+        let mut record = PrepareRecord::default();
+        record.controllers.push(recorded(boot));
+        record
     }
 
     #[test]
