@@ -64,6 +64,13 @@ impl Lab {
         Ok(disks)
     }
 
+    /// Keeps what a guest printed, for people to read.
+    pub fn keep(&self, name: &str, text: &str) -> Result<()> {
+        let directory = self.work.join("output");
+        std::fs::create_dir_all(&directory)?;
+        Ok(std::fs::write(directory.join(name), text)?)
+    }
+
     /// Boots a machine on images, and waits until its shell answers.
     pub fn boot(&self, hardware: &Hardware, disks: &Disks) -> Result<Guest> {
         let number = self.boots.get() + 1;
@@ -127,6 +134,15 @@ impl Guest {
         }
         let _removed = std::fs::remove_file(&self.console);
         Ok(())
+    }
+}
+
+impl Guest {
+    /// Pulls the plug: QEMU is killed, whatever the guest does.
+    pub fn cut_power(self) {
+        let console = self.console.clone();
+        drop(self);
+        let _removed = std::fs::remove_file(console);
     }
 }
 

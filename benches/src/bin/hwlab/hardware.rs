@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use anyhow::{Context as _, Result};
+
 /// One NVMe controller.
 #[derive(Debug, Clone)]
 pub struct Controller {
@@ -20,6 +22,8 @@ pub struct Hardware {
     /// MiB of each of the two NVDIMMs, one per node, a multiple of 16; none when 0.
     pub dimm_mib: u64,
     pub iommu: bool,
+    /// Media that misbehave: serial of the controller, and what QEMU's `blkdebug` injects into its first namespace.
+    pub faults: Vec<(&'static str, String)>,
     /// Further words for QEMU.
     pub extra: Vec<String>,
 }
@@ -40,6 +44,7 @@ impl Default for Hardware {
             ],
             dimm_mib: 0,
             iommu: true,
+            faults: Vec::new(),
             extra: Vec::new(),
         }
     }
@@ -48,13 +53,29 @@ impl Default for Hardware {
 /// Bytes of the label area of an NVDIMM; it comes on top of what Linux wants in multiples of 16 MiB.
 const LABELS_KIB: u64 = 128;
 
+/// Name of the file behind a namespace.
+fn image(place: usize, number: usize) -> String {
+    format!("nvme{place}-{number}.img")
+}
+
 impl Hardware {
+    /// Which of the controllers has this serial number: QEMU calls it `nvme<place>`.
+    pub fn place(&self, serial: &str) -> Result<usize> {
+        let place = self.controllers.iter().position(|controller| controller.serial == serial);
+        place.with_context(|| format!("no controller {serial}"))
+    }
+
+    /// Name of the file behind a namespace of a controller.
+    pub fn image(&self, serial: &str, namespace: usize) -> Result<String> {
+        Ok(image(self.place(serial)?, namespace))
+    }
+
     /// Files that hold the contents of the devices: name and KiB.
     pub fn images(&self) -> Vec<(String, u64)> {
         let mut images = vec![("state.img".to_owned(), 64 * 1024)];
         for (place, controller) in self.controllers.iter().enumerate() {
             for (number, mib) in controller.namespaces.iter().enumerate() {
-                images.push((format!("nvme{place}-{}.img", number + 1), mib * 1024));
+                images.push((image(place, number + 1), mib * 1024));
             }
         }
         if self.dimm_mib > 0 {
@@ -108,14 +129,15 @@ impl Hardware {
             );
             add("-device", format!("nvme,id=nvme{place},serial={serial},bus=port{place}"));
             for number in 1..=namespaces.len() {
-                let file = images.join(format!("nvme{place}-{number}.img"));
-                add(
-                    "-drive",
-                    format!(
-                        "if=none,id=d{place}n{number},file={},format=raw,discard=unmap",
-                        file.display()
-                    ),
-                );
+                let file = images.join(image(place, number)).display().to_string();
+                let fault = self.faults.iter().find(|(of, _)| of == serial && number == 1);
+                let medium = match fault {
+                    Some((_, fault)) => {
+                        format!("driver=blkdebug,image.driver=file,image.filename={file},{fault}")
+                    }
+                    None => format!("file={file},format=raw,discard=unmap"),
+                };
+                add("-drive", format!("if=none,id=d{place}n{number},{medium}"));
                 add(
                     "-device",
                     format!("nvme-ns,drive=d{place}n{number},bus=nvme{place},nsid={number}"),

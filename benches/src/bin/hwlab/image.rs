@@ -23,6 +23,8 @@ const TOOLS: &[&str] = &[
     "sfdisk",
     "mdadm",
     "lvm",
+    "dmsetup",
+    "script",
     "mkswap",
     "swapon",
     "swapoff",
@@ -76,7 +78,9 @@ pub fn build(kernel: &Path, programs: &Path, work: &Path) -> Result<PathBuf> {
     install(root, &dash, &root.join("bin/sh"))?;
     symlink("/usr/bin/kmod", root.join("usr/sbin/modprobe"))?;
     for program in OURS {
-        install(root, &programs.join(program), &root.join("usr/bin").join(program))?;
+        let to = root.join("usr/bin").join(program);
+        install(root, &programs.join(program), &to)?;
+        strip(&to);
     }
     modules(root, kernel)?;
     fs::write(root.join("etc/passwd"), "root:x:0:0::/:/bin/sh\nbob:x:1000:1000::/:/bin/sh\n")?;
@@ -121,6 +125,12 @@ fn install(root: &Path, program: &Path, to: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Takes debug information away, which is most of a program and has to be unpacked at every boot. Without the tool it stays.
+fn strip(program: &Path) {
+    let mut strip = Command::new("strip");
+    let _large = strip.arg("--strip-debug").arg(program).stderr(Stdio::null()).status();
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {

@@ -7,6 +7,7 @@ mod cases;
 mod guest;
 mod hardware;
 mod image;
+mod medium;
 mod qmp;
 mod shell;
 

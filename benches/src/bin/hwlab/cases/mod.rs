@@ -1,8 +1,11 @@
 //! What is proven on emulated hardware. One file per subject; each case boots what it needs.
 
+mod nvme_bound;
 mod nvme_format;
+mod nvme_power;
 mod nvme_prepare;
 mod nvme_scan;
+mod site;
 
 use anyhow::Result;
 
@@ -25,4 +28,20 @@ pub const ALL: &[Case] = &[
         run: nvme_format::erases_the_plan,
     },
     Case { name: "format_refuses_devices_in_use", run: nvme_format::refuses_in_use },
+    Case {
+        name: "format_refuses_another_controller",
+        run: nvme_format::refuses_another_controller,
+    },
+    Case { name: "format_with_bad_sectors", run: nvme_format::bad_sectors },
+    Case {
+        name: "format_of_a_bound_controller_gives_it_back",
+        run: nvme_bound::is_lent_and_given_back,
+    },
+    Case {
+        name: "format_of_a_bound_controller_needs_the_right",
+        run: nvme_bound::needs_the_right_to_rebind,
+    },
+    Case { name: "format_of_a_bound_controller_survives_a_kill", run: nvme_bound::survives_a_kill },
+    Case { name: "power_cut_during_format", run: nvme_power::cut_during_format },
+    Case { name: "power_cut_during_prepare", run: nvme_power::cut_during_prepare },
 ];

@@ -1,0 +1,106 @@
+//! Power that fails in the middle: QEMU is killed at chosen steps, and the next boot tells what is left.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+
+use super::nvme_bound::throttle;
+use super::nvme_scan::{address, controller};
+use super::site::{self, METADATA, Metadata, format, format_all};
+use crate::guest::{Guest, Lab};
+use crate::hardware::Hardware;
+use crate::medium;
+
+const SECRET: &str = "data of somebody";
+const STATE: &str = "/var/lib/daos_server";
+
+/// Three steps of a format: the mark is there and nothing is gone; one of two namespaces is gone; both are, but there is no superblock.
+/// After each: not formatted, or wholly formatted, and a format brings the engine up.
+pub fn cut_during_format(lab: &Lab) -> Result<()> {
+    let hardware = Hardware::default();
+    let disks = lab.disks(&hardware)?;
+    let images: Vec<PathBuf> = [1, 2]
+        .into_iter()
+        .map(|namespace| Ok(disks.path().join(hardware.image("LAB-A", namespace)?)))
+        .collect::<Result<_>>()?;
+    let steps = [
+        format!("[ -e {STATE}/format/engine0.json ]"),
+        "grep -q 'format namespace 2' /tmp/server.log".to_owned(),
+        format!("[ -e {METADATA}/daos_nvme.conf ]"),
+    ];
+    for (number, reached) in steps.iter().enumerate() {
+        for image in &images {
+            medium::fill(image, SECRET)?;
+        }
+        let mut guest = lab.boot(&hardware, &disks)?;
+        if number > 0 {
+            what_is_left(&mut guest)?;
+            site::kill(&mut guest)?;
+        }
+        // Each time from the beginning, as on a host that was never formatted.
+        guest
+            .shell
+            .run(&format!("rm -rf {STATE}/format {STATE}/meta; umount /mnt 2>/dev/null; true"))?;
+        site::serve(&mut guest, &["LAB-A"], Metadata::OnDisk)?;
+        throttle(&mut guest, hardware.place("LAB-A")?, 32 << 20)?;
+        guest.shell.run(&format!(
+            "{} > /tmp/format.out 2>&1 &
+             server=$(cat /tmp/server.pid); while ! {reached}; do :; done; kill -STOP $server",
+            format("--reformat --yes")
+        ))?;
+        if number < 2 {
+            guest.shell.run(&format!("[ ! -e {METADATA}/superblock ]"))?;
+        }
+        guest.cut_power();
+        let gone: Vec<bool> =
+            images.iter().map(|image| Ok(!medium::holds(image, SECRET)?)).collect::<Result<_>>()?;
+        ensure!(number != 0 || gone == [false, false], "{gone:?} after the mark alone");
+        ensure!(number == 0 || gone[0], "namespace 1 was formatted, but its data is there");
+        ensure!(number != 2 || gone == [true, true], "{gone:?} before the superblock");
+    }
+    let mut guest = lab.boot(&hardware, &disks)?;
+    what_is_left(&mut guest)?;
+    guest.power_off()
+}
+
+/// After a cut: wholly formatted and up, or not formatted, said to be unknown, and formatted on demand.
+fn what_is_left(guest: &mut Guest) -> Result<()> {
+    site::serve(guest, &["LAB-A"], Metadata::OnDisk)?;
+    let superblock = guest.shell.try_run(&format!("[ -e {METADATA}/superblock ]"))?.status == 0;
+    if superblock {
+        return site::started(guest);
+    }
+    guest.shell.wait("grep -q 'waiting for storage format' /tmp/server.log", site::UP)?;
+    let log = guest.shell.run("cat /tmp/server.log")?;
+    ensure!(!log.contains("Starting I/O server"), "falsely formatted: {log}");
+    guest.shell.run(&format!("[ -e {STATE}/format/engine0.json ]"))?;
+    format_all(guest).map(drop)
+}
+
+/// Two steps of a prepare: what will change is recorded; the driver is bound and has no owner yet. After the next boot the kernel has
+/// everything, a reset finds nothing wrong, and a prepare can be repeated.
+pub fn cut_during_prepare(lab: &Lab) -> Result<()> {
+    let hardware = Hardware::default();
+    let disks = lab.disks(&hardware)?;
+    let mut guest = lab.boot(&hardware, &disks)?;
+    let taken = address(&mut guest, "LAB-A")?;
+    let steps =
+        [format!("{STATE}/nvme_prepared.json"), format!("/sys/bus/pci/drivers/vfio-pci/{taken}")];
+    for reached in &steps {
+        guest.shell.run(&format!(
+            "modprobe -C /dev/null vfio-pci
+             daos_server nvme prepare {taken} -p 8 -u bob > /tmp/prepare.out 2>&1 & p=$!
+             while [ ! -e {reached} ]; do :; done; kill -STOP $p"
+        ))?;
+        guest.cut_power();
+        guest = lab.boot(&hardware, &disks)?;
+        let back = controller(&mut guest, "LAB-A")?;
+        ensure!(back["driver"] == "nvme" && back["usable"] == true, "{back:#}");
+        guest.shell.run(&format!("[ -e {STATE}/nvme_prepared.json ]"))?;
+        guest.shell.run("daos_server nvme reset")?;
+        guest.shell.run(&format!("[ ! -e {STATE}/nvme_prepared.json ]"))?;
+    }
+    guest.shell.run(&format!("daos_server nvme prepare {taken} -p 8 -u bob"))?;
+    ensure!(controller(&mut guest, "LAB-A")?["driver"] == "vfio-pci");
+    guest.power_off()
+}
