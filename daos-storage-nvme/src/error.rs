@@ -217,7 +217,9 @@ pub enum BdevError {
         driver: String,
     },
     /// A driver for user space has the controller, and this process has not the right to format it all the same.
-    #[error("{device}: bound to {driver}, and this server may not give it to the kernel's driver for a format")]
+    #[error(
+        "{device}: bound to {driver}, and this server may not give it to the kernel's driver for a format"
+    )]
     MayNotRebind {
         /// Address.
         device: String,

@@ -163,6 +163,21 @@ fn a_namespace_that_could_not_be_looked_at_is_refused_whatever_the_intent() {
     }
 }
 
+/// A medium that fails may need nothing but a format; who uses it is known all the same.
+#[test]
+fn what_cannot_be_read_is_formatted_only_when_it_is_given_up() {
+    let mut failing = kernel();
+    failing.contents[1].content = None;
+    let refused_one = refused(&plan_of(failing.clone(), Intent::Plain));
+    assert_eq!(refused_one.code(), 1226);
+    assert!(refused_one.to_string().contains("namespace 2: cannot be read"), "{refused_one}");
+    let reformat = plan_of(failing.clone(), Intent::Reformat);
+    assert_eq!(steps(&reformat), [DeviceStep::FormatNamespace { id: 2 }]);
+    assert!(reformat.devices()[0].row().destroys);
+    failing.controller.namespaces[1].uses = vec![DeviceUse::Swap];
+    assert_eq!(refused(&plan_of(failing, Intent::Reformat)).code(), 1225);
+}
+
 /// A format that was cut off left it with the kernel's driver.
 #[test]
 fn what_was_lent_is_given_back_even_when_nothing_is_left_to_format() {

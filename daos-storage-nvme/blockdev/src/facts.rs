@@ -49,6 +49,16 @@ pub fn inspect(path: &Path) -> Result<DeviceFacts, BlockdevError> {
     Ok(DeviceFacts { read_only: sys.read_only(), dax: sys.dax(), uses, content, identity })
 }
 
+/// Which device it is and who uses it, without what is on it: for a device that cannot be read.
+///
+/// # Errors
+/// As [`identify`]; `AccessDenied` without the right to open the device.
+pub fn inspect_uses(path: &Path) -> Result<(DeviceIdentity, Vec<DeviceUse>), BlockdevError> {
+    let identity = identify(path)?;
+    let uses = uses::device_uses(&identity, &SysBlock::of(identity.number)?)?;
+    Ok((identity, uses))
+}
+
 pub(crate) fn number_of(path: &Path) -> Result<DeviceNumber, BlockdevError> {
     let metadata = fs::metadata(path)
         .map_err(|source| BlockdevError::from_io(path, "look at the device", source))?;

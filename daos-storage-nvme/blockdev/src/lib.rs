@@ -38,7 +38,7 @@ mod uses;
 pub use claim::ExclusiveClaim;
 pub use content::{Content, EDGE_BYTES, Signature, SignatureKind, probe};
 pub use error::BlockdevError;
-pub use facts::{DeviceFacts, identify, inspect};
+pub use facts::{DeviceFacts, identify, inspect, inspect_uses};
 pub use holders::{
     ProcessRef, holders_of_mount, openers_of_device, openers_of_file, past_own_children,
 };

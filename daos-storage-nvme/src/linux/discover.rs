@@ -59,8 +59,7 @@ fn opened(roots: &Roots, function: &PciFunction, controller: &mut NvmeController
     let openers = loan::openers(roots, function).unwrap_or_default();
     for namespace in &mut controller.namespaces {
         namespace.uses.clone_from(&openers);
-        let in_use = |by: &DeviceUse| Obstacle::InUse { namespace: namespace.id, by: by.clone() };
-        controller.obstacles.extend(openers.iter().map(in_use));
+        controller.obstacles.extend(in_use(namespace.id, &openers));
     }
 }
 
@@ -97,12 +96,7 @@ fn bare(function: &PciFunction, source: FactSource) -> NvmeController {
 
 fn from_bus(function: &PciFunction) -> NvmeState {
     let controller = bare(function, FactSource::BusOnly);
-    NvmeState {
-        controller,
-        contents: Vec::new(),
-        ability: FormatAbility::None,
-        user_space: None,
-    }
+    NvmeState { controller, contents: Vec::new(), ability: FormatAbility::None, user_space: None }
 }
 
 fn recorded_state(
@@ -238,16 +232,28 @@ fn look(
             (NamespaceState { id, identity: Some(facts.identity), content }, obstacles)
         }
         Err(error) => {
-            let unread = Obstacle::Unreadable { namespace: id, detail: error.to_string() };
-            (NamespaceState { id, identity: None, content: None }, vec![unread])
+            // A medium that fails tells who uses it all the same; without the right to look, nothing does.
+            let known = match &error {
+                BlockdevError::AccessDenied { .. } => None,
+                _ => daos_blockdev::inspect_uses(&node).ok(),
+            };
+            let (identity, uses) = known.map_or((None, Vec::new()), |(id, uses)| (Some(id), uses));
+            let mut obstacles = in_use(id, &uses);
+            namespace.uses = uses;
+            let detail = error.to_string();
+            obstacles.push(Obstacle::Unreadable { namespace: id, detail });
+            (NamespaceState { id, identity, content: None }, obstacles)
         }
     };
     (namespace, state, obstacles)
 }
 
+fn in_use(id: u32, uses: &[DeviceUse]) -> Vec<Obstacle> {
+    uses.iter().map(|by| Obstacle::InUse { namespace: id, by: by.clone() }).collect()
+}
+
 fn obstacles_of(id: u32, facts: &DeviceFacts) -> Vec<Obstacle> {
-    let used = facts.uses.iter().map(|by| Obstacle::InUse { namespace: id, by: by.clone() });
-    let mut obstacles: Vec<_> = used.collect();
+    let mut obstacles = in_use(id, &facts.uses);
     if facts.content != Content::Blank && !is_ours(&facts.content) {
         let content = facts.content.to_string();
         obstacles.push(Obstacle::Holds { namespace: id, content });

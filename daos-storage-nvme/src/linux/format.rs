@@ -63,7 +63,8 @@ impl Job<'_> {
     ) -> Result<(), BdevError> {
         for step in steps {
             observer.step(&format!("{}: {step}", self.device));
-            let (this, device, address) = (self.provider.clone(), self.device.clone(), self.address);
+            let (this, device, address) =
+                (self.provider.clone(), self.device.clone(), self.address);
             let (step, planned) = (step.clone(), self.planned.clone());
             let work = move || act(&this, &device, address, &planned, &step);
             if let Some(now) = blocking(&self.device.name, work).await? {
@@ -220,14 +221,18 @@ fn claim(
             format!("{} is elsewhere now", identity.path.display()),
         ));
     }
-    let facts = daos_blockdev::inspect(&identity.path)?;
+    let (uses, content) = match daos_blockdev::inspect(&identity.path) {
+        Ok(facts) => (facts.uses, Some(facts.content)),
+        // It could not be read when the plan was made either, and the plan said so.
+        Err(_) if state.content.is_none() => (daos_blockdev::inspect_uses(&identity.path)?.1, None),
+        Err(error) => return Err(error.into()),
+    };
     // The claim itself looks from outside like a use.
-    let others: Vec<_> =
-        facts.uses.into_iter().filter(|by| *by != DeviceUse::BusyExclusive).collect();
+    let others: Vec<_> = uses.into_iter().filter(|by| *by != DeviceUse::BusyExclusive).collect();
     if !others.is_empty() {
         return Err(BdevError::InUse { device: device.name.clone(), uses: others });
     }
-    if Some(&facts.content) != state.content.as_ref() {
+    if content != state.content {
         return Err(BdevError::changed(device, format!("what is on namespace {}", state.id)));
     }
     Ok(claim)

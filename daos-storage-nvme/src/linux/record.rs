@@ -243,8 +243,7 @@ mod tests {
             boot: "b".to_owned(),
         };
         assert!(!PrepareRecord::set_loan(state.path(), address, Some(loan.clone())).unwrap());
-        let mut record =
-            PrepareRecord { controllers: vec![recorded], ..PrepareRecord::default() };
+        let mut record = PrepareRecord { controllers: vec![recorded], ..PrepareRecord::default() };
         record.save(state.path()).unwrap();
         assert!(PrepareRecord::set_loan(state.path(), address, Some(loan.clone())).unwrap());
         let lent = |record: PrepareRecord| record.controller(address).unwrap().lent.clone();
@@ -260,7 +259,10 @@ mod tests {
             "namespaces":[[1,5]],"driver":"nvme","bound_to":"vfio-pci"}],"hugepages":[],"files":[],"mounted":null}"#;
         fs::write(state.path().join(RECORD_FILE), text).unwrap();
         let record = PrepareRecord::load(state.path()).unwrap();
-        assert_eq!((record.controllers[0].ability, &record.controllers[0].lent), (FormatAbility::None, &None));
+        assert_eq!(
+            (record.controllers[0].ability, &record.controllers[0].lent),
+            (FormatAbility::None, &None)
+        );
     }
 
     #[test]

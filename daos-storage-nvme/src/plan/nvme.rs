@@ -90,8 +90,7 @@ fn in_user_space(
     require_namespaces(device, state)?;
     require_right(device, user_space)?;
     let driver = user_space.driver.clone();
-    let mut steps =
-        vec![DeviceStep::LendToKernel { driver, only_ours: intent == Intent::Plain }];
+    let mut steps = vec![DeviceStep::LendToKernel { driver, only_ours: intent == Intent::Plain }];
     steps.extend(format_steps(state.ability, &state.contents.iter().collect::<Vec<_>>()));
     steps.push(give_back(user_space));
     Ok(Verdict::Proceed { steps, destroys: true })

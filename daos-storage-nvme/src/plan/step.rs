@@ -106,7 +106,11 @@ impl fmt::Display for DeviceStep {
             }
             Self::LendToKernel { driver, only_ours } => {
                 write!(f, "take it from {driver} and give it to the kernel's driver")?;
-                if *only_ours { f.write_str("; stop if it is neither blank nor ours") } else { Ok(()) }
+                if *only_ours {
+                    f.write_str("; stop if it is neither blank nor ours")
+                } else {
+                    Ok(())
+                }
             }
             Self::ReturnToUserSpace { driver, owner, mode } => {
                 write!(f, "give it to {driver} again, ")?;

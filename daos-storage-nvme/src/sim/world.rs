@@ -259,8 +259,12 @@ pub fn blank_namespaces(controller: NvmeController) -> NvmeState {
     let blank = |namespace: &NvmeNamespace| NamespaceState {
         id: namespace.id,
         identity: Some(
-            kernel_device(&format!("/dev/nvme0n{}", namespace.id), namespace.id, namespace.size_bytes)
-                .identity,
+            kernel_device(
+                &format!("/dev/nvme0n{}", namespace.id),
+                namespace.id,
+                namespace.size_bytes,
+            )
+            .identity,
         ),
         content: Some(Content::Blank),
     };

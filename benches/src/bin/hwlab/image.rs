@@ -76,7 +76,10 @@ pub fn build(kernel: &Path, programs: &Path, work: &Path) -> Result<PathBuf> {
     // busybox' own shell prefers its applets to the programs above.
     let dash = which("dash").context("dash is not installed")?;
     install(root, &dash, &root.join("bin/sh"))?;
-    symlink("/usr/bin/kmod", root.join("usr/sbin/modprobe"))?;
+    // Before busybox' own, which takes other options, and where the kernel looks.
+    for place in ["usr/sbin/modprobe", "sbin/modprobe"] {
+        symlink("/usr/bin/kmod", root.join(place))?;
+    }
     for program in OURS {
         let to = root.join("usr/bin").join(program);
         install(root, &programs.join(program), &to)?;
@@ -127,10 +130,10 @@ fn install(root: &Path, program: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Takes debug information away, which is most of a program and has to be unpacked at every boot. Without the tool it stays.
+/// Takes debug information and symbols away, which is most of a program and has to be unpacked at every boot. Without the tool it stays.
 fn strip(program: &Path) {
     let mut strip = Command::new("strip");
-    let _large = strip.arg("--strip-debug").arg(program).stderr(Stdio::null()).status();
+    let _large = strip.arg(program).stderr(Stdio::null()).status();
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {

@@ -1,6 +1,6 @@
 #!/bin/sh
 # First process of a guest: mounts, modules, the state disk, then one command line after another from the second serial port.
-export PATH=/usr/bin:/bin:/usr/sbin:/sbin HOME=/ TERM=dumb LC_ALL=C
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/ TERM=dumb LC_ALL=C
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev

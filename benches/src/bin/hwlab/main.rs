@@ -32,9 +32,9 @@ struct Options {
     /// Directory for images and consoles; consoles of failed cases stay
     #[arg(long)]
     work: PathBuf,
-    /// Only cases whose name contains this
+    /// Only cases whose name contains this; may be repeated
     #[arg(long)]
-    only: Option<String>,
+    only: Vec<String>,
     /// Print the names of the cases
     #[arg(long)]
     list: bool,
@@ -56,7 +56,8 @@ fn main() -> Result<ExitCode> {
     );
     let lab = Lab::new(&options.kernel, initrd, options.work.clone())?;
     let wanted = |case: &&cases::Case| {
-        options.only.as_ref().is_none_or(|part| case.name.contains(part.as_str()))
+        let only = &options.only;
+        only.is_empty() || only.iter().any(|part| case.name.contains(part.as_str()))
     };
     let chosen: Vec<_> = cases::ALL.iter().filter(wanted).collect();
     if chosen.is_empty() {

@@ -141,7 +141,8 @@ pub(in crate::linux) fn settle(
     let deadline = Instant::now() + APPEARS;
     loop {
         let now = look()?;
-        let ids = |state: &NvmeState| state.contents.iter().map(|space| space.id).collect::<Vec<_>>();
+        let ids =
+            |state: &NvmeState| state.contents.iter().map(|space| space.id).collect::<Vec<_>>();
         let seen = now.contents.iter().all(|namespace| namespace.identity.is_some());
         let settled = ids(&now) == ids(planned) && seen && now.controller.uses().is_empty();
         if settled || Instant::now() >= deadline {
@@ -380,12 +381,8 @@ mod tests {
     #[test]
     fn another_controller_than_the_recorded_one_is_told_apart() {
         let address: PciAddress = ADDRESS.parse().unwrap();
-        let device = DeviceRef {
-            tier: 1,
-            index: 0,
-            class: BdevClass::Nvme,
-            name: ADDRESS.to_owned(),
-        };
+        let device =
+            DeviceRef { tier: 1, index: 0, class: BdevClass::Nvme, name: ADDRESS.to_owned() };
         let planned = sim::blank_namespaces(sim::controller(address, 2, 1 << 30));
         require_recorded(&device, &planned, &planned).unwrap();
         let mut serial = planned.clone();

@@ -29,14 +29,16 @@ pub fn cut_during_format(lab: &Lab) -> Result<()> {
         format!("[ -e {METADATA}/daos_nvme.conf ]"),
     ];
     for (number, reached) in steps.iter().enumerate() {
+        let mut guest = lab.boot(&hardware, &disks)?;
+        if number > 0 {
+            what_is_left(&mut guest, &images)?;
+            site::kill(&mut guest)?;
+        }
         for image in &images {
             medium::fill(image, SECRET)?;
         }
-        let mut guest = lab.boot(&hardware, &disks)?;
-        if number > 0 {
-            what_is_left(&mut guest)?;
-            site::kill(&mut guest)?;
-        }
+        // What the guest remembers of the drives is older than that.
+        guest.shell.run("echo 3 > /proc/sys/vm/drop_caches")?;
         // Each time from the beginning, as on a host that was never formatted.
         guest
             .shell
@@ -52,19 +54,23 @@ pub fn cut_during_format(lab: &Lab) -> Result<()> {
             guest.shell.run(&format!("[ ! -e {METADATA}/superblock ]"))?;
         }
         guest.cut_power();
-        let gone: Vec<bool> =
-            images.iter().map(|image| Ok(!medium::holds(image, SECRET)?)).collect::<Result<_>>()?;
+        let gone = gone(&images)?;
         ensure!(number != 0 || gone == [false, false], "{gone:?} after the mark alone");
         ensure!(number == 0 || gone[0], "namespace 1 was formatted, but its data is there");
         ensure!(number != 2 || gone == [true, true], "{gone:?} before the superblock");
     }
     let mut guest = lab.boot(&hardware, &disks)?;
-    what_is_left(&mut guest)?;
+    what_is_left(&mut guest, &images)?;
     guest.power_off()
 }
 
+/// Whether the data of each namespace is gone.
+fn gone(images: &[PathBuf]) -> Result<Vec<bool>> {
+    images.iter().map(|image| Ok(!medium::holds(image, SECRET)?)).collect()
+}
+
 /// After a cut: wholly formatted and up, or not formatted, said to be unknown, and formatted on demand.
-fn what_is_left(guest: &mut Guest) -> Result<()> {
+fn what_is_left(guest: &mut Guest, images: &[PathBuf]) -> Result<()> {
     site::serve(guest, &["LAB-A"], Metadata::OnDisk)?;
     let superblock = guest.shell.try_run(&format!("[ -e {METADATA}/superblock ]"))?.status == 0;
     if superblock {
@@ -73,7 +79,9 @@ fn what_is_left(guest: &mut Guest) -> Result<()> {
     guest.shell.wait("grep -q 'waiting for storage format' /tmp/server.log", site::UP)?;
     let log = guest.shell.run("cat /tmp/server.log")?;
     ensure!(!log.contains("Starting I/O server"), "falsely formatted: {log}");
-    guest.shell.run(&format!("[ -e {STATE}/format/engine0.json ]"))?;
+    // Before the mark is durable nothing is destroyed; from then on the mark says so.
+    let marked = guest.shell.try_run(&format!("[ -e {STATE}/format/engine0.json ]"))?.status == 0;
+    ensure!(marked || gone(images)? == [false, false], "something is gone, and no mark says so");
     format_all(guest).map(drop)
 }
 
@@ -94,9 +102,11 @@ pub fn cut_during_prepare(lab: &Lab) -> Result<()> {
         ))?;
         guest.cut_power();
         guest = lab.boot(&hardware, &disks)?;
+        // The record is there before the first change, or nothing was changed yet.
+        let recorded = guest.shell.try_run(&format!("[ -e {STATE}/nvme_prepared.json ]"))?;
+        ensure!(recorded.status == 0 || *reached == steps[0], "bound, and no record says so");
         let back = controller(&mut guest, "LAB-A")?;
         ensure!(back["driver"] == "nvme" && back["usable"] == true, "{back:#}");
-        guest.shell.run(&format!("[ -e {STATE}/nvme_prepared.json ]"))?;
         guest.shell.run("daos_server nvme reset")?;
         guest.shell.run(&format!("[ ! -e {STATE}/nvme_prepared.json ]"))?;
     }
