@@ -55,6 +55,8 @@ pub struct RestorePlan {
     pub summary: SystemSummary,
     /// Address of the only replica afterwards.
     pub me: ControlAddress,
+    /// The replicas that backup and database name at other hosts. They are none any more afterwards.
+    pub others: Vec<Replica>,
     /// The database that is there now and would be set aside.
     pub replaces: Option<PathBuf>,
     /// Ranks that are left out, since they may have been given since.
@@ -120,7 +122,7 @@ impl OfflineReplica {
     /// What [`OfflineReplica::recover`] would do. `address` is for a host that the configuration does not list.
     ///
     /// # Errors
-    /// As [`OfflineReplica::inspect`]; fault 1397 for a database that never took part.
+    /// As [`OfflineReplica::inspect`]; fault 1397 for a database that never took part, or of a replica that is alone.
     pub fn plan_recovery(&self) -> Result<RecoveryPlan, Fault> {
         let now = self.inspect()?;
         if now.unused {
@@ -134,24 +136,30 @@ impl OfflineReplica {
             id: now.replica.unwrap_or_default(),
             address: address.ok_or_else(|| self.unknown_address())?,
         };
+        if now.replicas.as_ref().is_some_and(|known| known.set.is_lone_voter(me.id)) {
+            return Err(refused(
+                "this replica is the only one already, so there is nothing to recover",
+            ));
+        }
         let voting = now.replicas.as_ref().map(|known| known.set.voting()).unwrap_or_default();
         let lost = voting.into_iter().filter(|replica| replica.id != me.id).collect();
         Ok(RecoveryPlan { now, me, lost, ranks_left_out: RANKS_LEFT_OUT })
     }
 
-    /// Makes sure that the other replicas have no leader: a system that works is not to be recovered.
+    /// Makes sure that these other replicas have no leader: a system that works is neither to be recovered nor restored.
     ///
     /// # Errors
     /// Fault 1397 naming the hosts that have one.
     pub async fn others_are_lost(
         &self,
-        plan: &RecoveryPlan,
+        others: &[Replica],
         hosts: &ReplicaHosts,
     ) -> Result<(), Fault> {
         let mut alive = Vec::new();
-        for other in &plan.lost {
+        for other in others {
             let Ok(status) = hosts.status(other.address).await else { continue };
-            let same = status.system == Some(plan.now.identity.uuid);
+            let same =
+                status.system.is_some() && (self.system.is_none() || self.system == status.system);
             if same && status.kind == ReplicaKind::Running && !status.leader.is_empty() {
                 alive.push(format!("{} (led by {})", other.address, status.leader));
             }
@@ -162,7 +170,8 @@ impl OfflineReplica {
                 "server",
                 code::REPLICA_OFFLINE,
                 format!("the system works without this replica: {}", alive.join(", ")),
-                "start this server again; change replicas with 'dmg system ms add' and 'remove'",
+                "start this server again and change replicas with 'dmg system ms add' and 'remove'; for a restore, stop \
+                 the other servers first",
             )),
         }
     }
@@ -196,16 +205,22 @@ impl OfflineReplica {
         }
         let replaces = RedbStore::exists(&self.directory).then(|| RedbStore::path(&self.directory));
         // A damaged database is a reason to restore; one that is in use is none.
-        if replaces.is_some()
-            && let Err(in_use @ daos_membership::StoreError::InUse { .. }) =
-                offline::inspect(&self.directory)
-        {
-            return Err(in_use.into());
-        }
+        let held = match replaces.is_some().then(|| offline::inspect(&self.directory)) {
+            Some(Err(in_use @ daos_membership::StoreError::InUse { .. })) => {
+                return Err(in_use.into());
+            }
+            Some(Ok(inspection)) => inspection.replicas,
+            _ => None,
+        };
         let me = self.own.ok_or_else(|| self.unknown_address())?;
+        let known = [backup.head.replicas.clone(), held].into_iter().flatten();
+        let mut others: Vec<Replica> = known.flat_map(|known| known.set.voting()).collect();
+        others.retain(|replica| replica.address != me);
+        others.sort_by_key(|replica| (replica.address, replica.id));
+        others.dedup();
         let (head, from) = (backup.head.clone(), from.to_owned());
         let ranks_left_out = RANKS_LEFT_OUT;
-        Ok(RestorePlan { from, head, summary, me, replaces, ranks_left_out, backup })
+        Ok(RestorePlan { from, head, summary, me, others, replaces, ranks_left_out, backup })
     }
 
     /// Makes a new database from a backup, with this host as the only replica. The one that is there is set aside; its

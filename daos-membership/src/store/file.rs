@@ -6,7 +6,7 @@
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::ops::Range;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -76,6 +76,8 @@ pub struct RedbStore {
     identity: SystemIdentity,
     /// Where every snapshot is kept as a file as well.
     kept: Option<PathBuf>,
+    /// Device and inode of the file, where it is one of a directory.
+    place: Option<(u64, u64)>,
     /// Held while a snapshot is saved: one that arrives may meet one that is being made.
     saving: Mutex<()>,
 }
@@ -127,6 +129,7 @@ impl RedbStore {
             path: path.clone(),
             identity: identity.clone(),
             kept,
+            place: Some(place_of(&new).map_err(failed)?),
             saving: Mutex::default(),
         };
         store.initialise()?;
@@ -153,9 +156,11 @@ impl RedbStore {
                 ErrorKind::NotFound => StoreError::Missing { path: path.clone() },
                 _ => io_error(&path, "open", source),
             })?;
+        let place = file.metadata().map(|found| (found.dev(), found.ino()));
+        let place = place.map_err(|source| io_error(&path, "open", source))?;
         let backend = FileBackend::new(file).map_err(|error| opening(&path, error))?;
         let store = Self::open_backend(path, backend, expected)?;
-        Ok(Self { kept: Some(backup::kept_dir(parent)), ..store })
+        Ok(Self { kept: Some(backup::kept_dir(parent)), place: Some(place), ..store })
     }
 
     /// Opens a system database through `backend`, so that tests can make its storage fail.
@@ -173,12 +178,24 @@ impl RedbStore {
         }
         let db = builder().create_with_backend(backend).map_err(|error| opening(&path, error))?;
         let identity = read_identity(&db, &path)?;
-        let store = Self { db, path, identity, kept: None, saving: Mutex::default() };
+        let store = Self { db, path, identity, kept: None, place: None, saving: Mutex::default() };
         match expected.filter(|expected| *expected != store.identity.uuid) {
             Some(expected) => {
                 Err(StoreError::Foreign { path: store.path, found: store.identity.uuid, expected })
             }
             None => Ok(store),
+        }
+    }
+
+    /// What is written to a file that was deleted or replaced is lost with the process, and must not be acknowledged.
+    fn require_in_place(&self) -> Result<(), StoreError> {
+        match (self.place, place_of(&self.path)) {
+            (None, _) => Ok(()),
+            (Some(opened), Ok(found)) if opened == found => Ok(()),
+            (Some(_), Err(error)) if error.kind() != ErrorKind::NotFound => {
+                Err(io_error(&self.path, "look for", error))
+            }
+            _ => Err(StoreError::Missing { path: self.path.clone() }),
         }
     }
 
@@ -321,7 +338,8 @@ impl Store for RedbStore {
                 log.insert(id.index, (id.term, payload.as_slice()))?;
             }
             Ok(())
-        })
+        })?;
+        self.require_in_place()
     }
 
     fn entries(&self, from: u64, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
@@ -434,6 +452,10 @@ fn builder() -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
     builder
+}
+
+fn place_of(path: &Path) -> io::Result<(u64, u64)> {
+    fs::metadata(path).map(|found| (found.dev(), found.ino()))
 }
 
 fn read_identity(db: &Database, path: &Path) -> Result<SystemIdentity, StoreError> {

@@ -20,8 +20,8 @@ use crate::replica::{RecordedReplicas, Replica, ReplicaId};
 use crate::replicate::{chain, seat};
 use crate::system::{SnapshotError, System, SystemIdentity, SystemSnapshot};
 
-/// Terms that a recovery leaves out, so that nothing the lost replicas decided meanwhile counts as later.
-const TERM_JUMP: u64 = 1 << 20;
+/// Terms of a recovery, more than there are elections before the next one. See [`term`].
+const TERMS: u64 = 1 << 20;
 /// Versions of the group map that a recovery leaves out. Engines take a map only when its version is higher than
 /// that of the one they have.
 const VERSIONS_LEFT_OUT: u32 = 1 << 20;
@@ -235,9 +235,16 @@ fn begin_anew(store: &dyn Store, me: Replica, now: Timestamp) -> Result<SystemSu
         Change::SetWantedReplicas { addresses: vec![me.address] },
     ];
     let command = Command::new(now, changes).encode();
-    seat::sit_alone(store, me, TERM_JUMP, vec![EntryContent::Command(command)])?;
+    seat::sit_alone(store, me, |known| term(known, now), vec![EntryContent::Command(command)])?;
     let (system, upto) = replay(store)?;
     Ok(SystemSummary::of(&system, upto))
+}
+
+/// The term in which a replica goes on alone. What was decided before must not count as later, whichever replica decided it and however
+/// old the database or the backup is that this one goes on from: so it is of the clock, and higher than every term that is known here.
+fn term(known: u64, now: Timestamp) -> u64 {
+    let seconds = now.0 / 1_000_000_000;
+    known.saturating_add(TERMS).max(seconds.saturating_mul(TERMS))
 }
 
 /// The system after the last entry.

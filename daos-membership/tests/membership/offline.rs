@@ -141,6 +141,26 @@ async fn one_replica_of_three_is_recovered_and_the_others_learn_that_they_are_ou
     cluster.shutdown().await;
 }
 
+/// However often there was a recovery since the backup: what an administrator did last counts.
+#[tokio::test]
+async fn what_is_restored_last_is_later_than_everything_before() {
+    const SECOND: u64 = 1_000_000_000;
+    let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    a_system(old.path(), 2).await;
+    let file = old.path().join("saved");
+    let backup = offline::back_up(old.path(), &file, NOW).unwrap();
+    for turn in 1..=5 {
+        offline::recover(old.path(), me(), Timestamp(NOW.0 + turn * SECOND)).unwrap();
+    }
+    let at = |dir: &std::path::Path| offline::inspect(dir).unwrap().replicas.unwrap().at;
+    offline::restore(new.path(), &file, backup, other(), Timestamp(NOW.0 + 6 * SECOND)).unwrap();
+    assert!(at(new.path()) > at(old.path()));
+    // A clock that goes back does not make it earlier than what is in the database itself.
+    let before = at(old.path());
+    offline::recover(old.path(), me(), Timestamp(0)).unwrap();
+    assert!(at(old.path()) > before);
+}
+
 #[test]
 fn nothing_is_recovered_from_an_unused_database() {
     let dir = tempfile::tempdir().unwrap();

@@ -225,3 +225,18 @@ fn a_directory_that_cannot_be_written_is_an_error_that_names_it() {
     assert!(RedbStore::create(dir.path(), &samples::identity()).is_err());
     assert_eq!(fs::metadata(dir.path().join(STORE_DIR)).unwrap().size(), 0);
 }
+
+/// Nothing of it would be there after a restart.
+#[test]
+fn what_is_written_to_a_deleted_or_replaced_file_is_not_acknowledged() {
+    let place = tempfile::tempdir().unwrap();
+    let store = RedbStore::create(place.path(), &samples::identity()).unwrap();
+    let entry = |index| LogEntry { id: LogId { term: 1, index }, payload: vec![1] };
+    store.append(&[entry(1)]).unwrap();
+    let path = RedbStore::path(place.path());
+    let moved = path.with_extension("moved");
+    std::fs::rename(&path, &moved).unwrap();
+    assert!(matches!(store.append(&[entry(2)]), Err(StoreError::Missing { .. })));
+    std::fs::copy(&moved, &path).unwrap();
+    assert!(matches!(store.append(&[entry(3)]), Err(StoreError::Missing { .. })));
+}

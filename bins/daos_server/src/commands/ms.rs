@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use daos_control::Fault;
 use daos_control::config::{self, CommandLine, Loaded, Surroundings};
-use daos_control::management::{Kept, OfflineReplica, RecoveryPlan, RestorePlan};
+use daos_control::management::{Kept, OfflineReplica, RecoveryPlan, Replica, RestorePlan};
 use daos_control::server::replica_hosts;
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ pub fn run(global: &Global, command: &Ms) -> Result<()> {
         Ms::Restore { from, yes, .. } => {
             let from =
                 from.as_deref().context("name a backup with --from, or list them with --list")?;
-            restore(&replica, from, *yes)
+            restore(&replica, &loaded, from, *yes)
         }
     }
 }
@@ -40,8 +40,8 @@ fn status(global: &Global, replica: &OfflineReplica) -> Result<()> {
     let learning = known.map(|known| known.set.learning()).unwrap_or_default();
     let last = found.summary.upto;
     if global.json {
-        let listed = |replicas: &[daos_control::management::Replica]| -> Vec<Value> {
-            let one = |replica: &daos_control::management::Replica| json!({"id": replica.id.to_string(), "addr": replica.address.to_string()});
+        let listed = |replicas: &[Replica]| -> Vec<Value> {
+            let one = |replica: &Replica| json!({"id": replica.id.to_string(), "addr": replica.address.to_string()});
             replicas.iter().map(one).collect()
         };
         return print(&format!(
@@ -71,7 +71,7 @@ fn status(global: &Global, replica: &OfflineReplica) -> Result<()> {
         // Writing to a String does not fail.
         let _infallible = writeln!(text, "  {name:<9} {value}");
     };
-    let joined = |replicas: &[daos_control::management::Replica]| {
+    let joined = |replicas: &[Replica]| {
         replicas.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     };
     row("voters", if voting.is_empty() { "this one alone".to_owned() } else { joined(&voting) });
@@ -139,9 +139,7 @@ fn kept_json(kept: &[Kept]) -> Vec<Value> {
 
 fn recover(replica: &OfflineReplica, loaded: &Loaded, yes: bool) -> Result<()> {
     let plan = replica.plan_recovery()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let hosts = replica_hosts(&loaded.config)?;
-    runtime.block_on(replica.others_are_lost(&plan, &hosts))?;
+    others_are_lost(replica, loaded, &plan.lost)?;
     agreed(&recovery_text(&plan), yes)?;
     let summary = replica.recover(&plan)?;
     print(&format!(
@@ -149,6 +147,12 @@ fn recover(replica: &OfflineReplica, loaded: &Loaded, yes: bool) -> Result<()> {
          'dmg system ms add'\n",
         plan.me, summary.members
     ))
+}
+
+fn others_are_lost(replica: &OfflineReplica, loaded: &Loaded, others: &[Replica]) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let hosts = replica_hosts(&loaded.config)?;
+    Ok(runtime.block_on(replica.others_are_lost(others, &hosts))?)
 }
 
 fn recovery_text(plan: &RecoveryPlan) -> String {
@@ -167,8 +171,9 @@ fn recovery_text(plan: &RecoveryPlan) -> String {
     )
 }
 
-fn restore(replica: &OfflineReplica, from: &Path, yes: bool) -> Result<()> {
+fn restore(replica: &OfflineReplica, loaded: &Loaded, from: &Path, yes: bool) -> Result<()> {
     let plan = replica.plan_restore(from)?;
+    others_are_lost(replica, loaded, &plan.others)?;
     agreed(&restore_text(&plan), yes)?;
     let me = plan.me;
     let (summary, aside) = replica.restore(plan)?;
@@ -181,6 +186,7 @@ fn restore(replica: &OfflineReplica, from: &Path, yes: bool) -> Result<()> {
 }
 
 fn restore_text(plan: &RestorePlan) -> String {
+    let others: Vec<String> = plan.others.iter().map(ToString::to_string).collect();
     let replaces = plan.replaces.as_ref().map_or_else(
         || "there is no database now".to_owned(),
         |path| format!("{} is set aside", path.display()),
@@ -188,7 +194,7 @@ fn restore_text(plan: &RestorePlan) -> String {
     format!(
         "Restoring system {} (uuid {}) from {}:\n  its state at entry {} of term {}, taken {}: {} members\n  \
          everything that happened since is gone; the next {} ranks are never given\n  {replaces}\n  {} becomes the only \
-         replica; all others are added again\n",
+         replica; all others{} set their databases aside when they meet it, and are added again\n",
         plan.head.system.name,
         plan.head.system.uuid,
         plan.from.display(),
@@ -198,6 +204,7 @@ fn restore_text(plan: &RestorePlan) -> String {
         plan.summary.members,
         plan.ranks_left_out,
         plan.me,
+        if others.is_empty() { String::new() } else { format!(" ({})", others.join(", ")) },
     )
 }
 

@@ -57,6 +57,43 @@ async fn a_lost_majority_is_recovered_from_one_replica_and_the_others_are_added_
     cluster.clear().await
 }
 
+/// The old replicas are a majority of the old set: they elect a leader before the restored one is there, and still give way to it.
+#[tokio::test]
+async fn old_replicas_give_way_to_a_restored_one_also_when_they_lead() -> Result<()> {
+    let mut cluster = Cluster::formed(3, 3).await?;
+    cluster.wait_for_write(0, "before").await?;
+    cluster.kill(1).await?;
+    let backup = cluster.hosts[1].file("sockets/system.backup").to_string_lossy().into_owned();
+    ensure_code(&ms(&cluster, 1, &["backup", &backup]).await?, 0)?;
+    let working = ms(&cluster, 1, &["restore", "--from", &backup, "--yes"]).await?;
+    assert!(working.code == 1 && working.stderr.contains("code = 1397"), "{working:?}");
+    cluster.kill(0).await?;
+    cluster.kill(2).await?;
+    let shown = ms(&cluster, 1, &["restore", "--from", &backup]).await?;
+    assert!(shown.stderr.contains(&cluster.address(0)), "{shown:?}");
+    ensure_code(&ms(&cluster, 1, &["restore", "--from", &backup, "--yes"]).await?, 0)?;
+    let again = ms(&cluster, 1, &["recover", "--yes"]).await?;
+    assert!(again.code == 1 && again.stderr.contains("the only one already"), "{again:?}");
+
+    for at in [0, 2] {
+        cluster.hosts[at].start_server(&[])?;
+    }
+    cluster.wait_for_write(0, "by the old ones").await?;
+    cluster.hosts[1].start_server(&[])?;
+    for at in [0, 2] {
+        cluster.hosts[at]
+            .wait_for_log("is no replica of the management service any more", 1)
+            .await?;
+    }
+    cluster.wait_for_voters(1, &[1]).await?;
+    let written = cluster.written(1).await?;
+    assert!(written.contains("before") && !written.contains("by the old ones"), "{written}");
+    let others = format!("{},{}", cluster.address(0), cluster.address(2));
+    ensure_code(&cluster.hosts[1].dmg(&["system", "ms", "add", &others]).await?, 0)?;
+    cluster.wait_for_voters(1, &[0, 1, 2]).await?;
+    cluster.clear().await
+}
+
 #[tokio::test]
 async fn a_restored_system_gives_no_rank_twice() -> Result<()> {
     let mut cluster = Cluster::new(2, 1)?;

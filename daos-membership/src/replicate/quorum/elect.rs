@@ -118,6 +118,7 @@ impl Elector {
                 break;
             }
         }
+        opinion.removed |= was_member && self.shared.was_removed_since(known);
         opinion
     }
 }

@@ -72,6 +72,12 @@ impl Keeper {
         self.note(&metrics);
         let Some((_, since)) = self.leading else { return };
         let known = recorded(&metrics.membership_config);
+        if self.shared.was_removed_since(&known) {
+            if !self.shared.removed.swap(true, Ordering::AcqRel) {
+                tracing::warn!("this leader was removed: a replica went on without it");
+            }
+            return;
+        }
         if known.set.addresses.len() > 1 {
             self.check_fitness(&known, since.elapsed());
             if !self.shared.gives_way() {

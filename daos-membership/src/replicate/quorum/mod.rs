@@ -117,7 +117,7 @@ impl Quorum {
             let me = Replica { id: seat::identify(store, seed)?, address: me };
             let change = Change::SetWantedReplicas { addresses: wanted };
             let command = Command::new(at, vec![change]).encode();
-            seat::sit_alone(store, me, 0, vec![EntryContent::Command(command)])?;
+            seat::sit_alone(store, me, |known| known, vec![EntryContent::Command(command)])?;
             Known::read(store, me)
         })
         .await?;

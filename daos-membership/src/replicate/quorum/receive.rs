@@ -53,7 +53,9 @@ impl Receiver {
             return Err(ReceiveRefused::OtherSystem { asked: system, mine });
         }
         if to != me.id {
-            return Err(ReceiveRefused::OtherReplica { asked: to, me: me.id });
+            let refused = ReceiveRefused::OtherReplica { asked: to, me: me.id };
+            let body = ReplicaBody::Answer(self.removal_of(raft, from.id).ok_or(refused)?);
+            return Ok(ReplicaMessage { system, from: me, to: from.id, body });
         }
         let body = match body {
             ReplicaBody::Append(append) => ReplicaBody::Appended(self.append(raft, append).await?),
@@ -204,6 +206,23 @@ impl Receiver {
             leader,
             replicas_at: known.at.filter(|_| committed),
             member,
+        })
+    }
+
+    /// What a replica is told that was removed and still takes this one for the replica that was here before. After a recovery or a
+    /// restore nobody else may be there to tell it.
+    fn removal_of(&self, raft: &Raft, asking: crate::replica::ReplicaId) -> Option<Answer> {
+        let metrics = raft.metrics().borrow().clone();
+        let known = recorded(&metrics.membership_config);
+        let committed = known.at.is_some() && known.at <= metrics.last_applied.map(from_raft_id);
+        let removed =
+            committed && known.set.contains(self.shared.me.id) && !known.set.contains(asking);
+        removed.then_some(Answer {
+            would_vote: false,
+            term: metrics.current_term,
+            leader: None,
+            replicas_at: known.at,
+            member: false,
         })
     }
 

@@ -41,7 +41,7 @@ pub(crate) fn prepare(store: &dyn Store, me: Replica) -> Result<(), StoreError> 
         let vote = store.vote()?;
         if vote.committed && vote.voted_for.is_none() {
             // A replica alone wrote it: it becomes the only one of its set.
-            return sit_alone(store, me, 0, Vec::new());
+            return sit_alone(store, me, |known| known, Vec::new());
         }
     }
     // A leader that starts again is elected again.
@@ -53,16 +53,16 @@ pub(crate) fn prepare(store: &dyn Store, me: Replica) -> Result<(), StoreError> 
 }
 
 /// Makes this the only replica from here on, with the entries that come with it. Cut short between vote and entries, it is begun anew.
-/// `jump` is how many terms are left out, so that nobody who led before can be taken for a later leader.
+/// `begin` makes the term out of the last one that is known, so that nobody who led before can be taken for a later leader.
 pub(crate) fn sit_alone(
     store: &dyn Store,
     me: Replica,
-    jump: u64,
+    begin: impl FnOnce(u64) -> u64,
     with: Vec<EntryContent>,
 ) -> Result<(), StoreError> {
     let last = last_entry(store)?;
     let vote = store.vote()?;
-    let term = vote.term.max(last.map_or(0, |id| id.term)).max(1).saturating_add(jump);
+    let term = begin(vote.term.max(last.map_or(0, |id| id.term)).max(1));
     store.save_vote(Vote { term, voted_for: Some(me.id), committed: false })?;
     let first = last.map_or(0, |id| id.index) + 1;
     let contents = std::iter::once(EntryContent::Replicas(ReplicaSet::alone(me))).chain(with);
@@ -122,7 +122,7 @@ mod tests {
         store.save_replica(me().id).unwrap();
         store.save_vote(Vote { term: 1, voted_for: Some(me().id), committed: false }).unwrap();
         assert!(is_unused(&store).unwrap());
-        sit_alone(&store, me(), 0, Vec::new()).unwrap();
+        sit_alone(&store, me(), |known| known, Vec::new()).unwrap();
         assert!(!is_unused(&store).unwrap());
         let replicas = last_replicas(&store).unwrap().unwrap();
         assert_eq!(replicas.set, ReplicaSet::alone(me()));

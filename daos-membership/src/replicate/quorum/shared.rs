@@ -10,10 +10,11 @@ use tokio::time::{Instant, timeout};
 
 use super::QuorumOptions;
 use super::disk::Disk;
-use crate::replica::{Replica, ReplicaId, ReplicaSet};
+use crate::replica::{RecordedReplicas, Replica, ReplicaId, ReplicaSet};
 use crate::replicate::{
-    ReplicaBody, ReplicaMessage, ReplicaNetwork, ReplicaUnreachable, RoleInfo, SystemCell,
+    Answer, ReplicaBody, ReplicaMessage, ReplicaNetwork, ReplicaUnreachable, RoleInfo, SystemCell,
 };
+use crate::store::LogId;
 
 /// Shared by everything that makes up a replica.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ struct Heard {
     answers: BTreeMap<ReplicaId, Instant>,
     /// Replicas that did not answer when they were asked last.
     silent: BTreeSet<ReplicaId>,
+    /// The newest entry that names the replicas without this one, as another replica said that is at the place of an earlier one.
+    removed_at: Option<LogId>,
     /// Until when this replica lets others lead.
     giving_way: Option<Instant>,
 }
@@ -89,8 +92,15 @@ impl Shared {
         let message = ReplicaMessage { system, from: self.me, to: to.id, body };
         let answer = timeout(within, self.network.call(&to, message)).await;
         let answer = answer.map_err(|_| unreachable("no answer in time"))??;
-        if answer.system != system || answer.from.id != to.id || answer.to != self.me.id {
+        if answer.system != system || answer.to != self.me.id {
             return Err(unreachable("another replica answered"));
+        }
+        if answer.from.id != to.id {
+            if let ReplicaBody::Answer(Answer { member: false, replicas_at, .. }) = answer.body {
+                let removed_at = &mut self.heard().removed_at;
+                *removed_at = replicas_at.max(*removed_at);
+            }
+            return Err(unreachable("another replica is there"));
         }
         Ok(answer.body)
     }
@@ -152,6 +162,11 @@ impl Shared {
             }
         }
         None
+    }
+
+    /// Whether another replica knows of later replicas than these, without this one.
+    pub(super) fn was_removed_since(&self, known: &RecordedReplicas) -> bool {
+        self.heard().removed_at.is_some_and(|at| Some(at) > known.at)
     }
 
     pub(super) fn start_giving_way(&self, for_: Duration) {
