@@ -156,7 +156,7 @@ fn take(
         DeviceStep::FormatNamespace { id } => {
             let claim = claim(function, device, planned, namespace(device, planned, *id)?)?;
             let format = |claim: &ExclusiveClaim, lba| admin::format(claim.as_fd(), Some(*id), lba);
-            run_format(device, step, &claim, *id, format)?;
+            run_format(device, &claim, *id, format)?;
             prove(&claim)
         }
         DeviceStep::FormatAllNamespaces => {
@@ -171,7 +171,7 @@ fn take(
             // Where all of them cannot be named, naming one reaches all the same.
             let id = (!facts.formats_by_broadcast).then_some(state.id);
             let format = |claim: &ExclusiveClaim, lba| admin::format(claim.as_fd(), id, lba);
-            run_format(device, step, first, state.id, format)?;
+            run_format(device, first, state.id, format)?;
             claims.iter().try_for_each(prove)
         }
         DeviceStep::EraseNamespace { id } => {
@@ -249,14 +249,14 @@ fn is_at(identity: &DeviceIdentity, function: &PciFunction) -> bool {
 
 fn run_format(
     device: &DeviceRef,
-    step: &DeviceStep,
     claim: &ExclusiveClaim,
     id: u32,
     format: impl Fn(&ExclusiveClaim, u8) -> Result<(), admin::AdminError>,
 ) -> Result<(), BdevError> {
     let failed = |error: admin::AdminError| BdevError::StepFailed {
         device: device.name.clone(),
-        step: step.to_string(),
+        // The command names itself.
+        step: format!("namespace {id}"),
         source: std::io::Error::other(error),
     };
     let facts = admin::identify_namespace(claim.as_fd(), id).map_err(failed)?;

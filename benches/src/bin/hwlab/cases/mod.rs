@@ -37,10 +37,6 @@ pub const ALL: &[Case] = &[
         name: "format_of_a_bound_controller_gives_it_back",
         run: nvme_bound::is_lent_and_given_back,
     },
-    Case {
-        name: "format_of_a_bound_controller_needs_the_right",
-        run: nvme_bound::needs_the_right_to_rebind,
-    },
     Case { name: "format_of_a_bound_controller_survives_a_kill", run: nvme_bound::survives_a_kill },
     Case { name: "power_cut_during_format", run: nvme_power::cut_during_format },
     Case { name: "power_cut_during_prepare", run: nvme_power::cut_during_prepare },

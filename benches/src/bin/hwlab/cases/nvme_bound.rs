@@ -13,8 +13,8 @@ use crate::medium;
 
 const SECRET: &str = "data of somebody";
 const RECORD: &str = "/var/lib/daos_server/nvme_prepared.json";
-/// Bytes a second that slow drives take: the format of a second namespace waits for eight seconds then.
-const SLOW: u64 = 8 << 20;
+/// Bytes a second that slow drives take: the format of a second namespace waits for four seconds then.
+const SLOW: u64 = 16 << 20;
 
 fn filled(lab: &Lab, hardware: &Hardware) -> Result<(Disks, Vec<PathBuf>)> {
     let disks = lab.disks(hardware)?;
@@ -49,7 +49,8 @@ fn require_bobs(guest: &mut Guest) -> Result<()> {
     Ok(())
 }
 
-/// The plan shows the way there and back; a plain format stops at data and gives back; a reformat takes the data and gives back.
+/// The plan shows the way there and back; a plain format stops at data and gives back; a program that has it open keeps it; a reformat
+/// takes the data and gives back. Without the right to move it, it is refused.
 pub fn is_lent_and_given_back(lab: &Lab) -> Result<()> {
     let hardware = Hardware::default();
     let (disks, images) = filled(lab, &hardware)?;
@@ -93,22 +94,23 @@ pub fn is_lent_and_given_back(lab: &Lab) -> Result<()> {
     require_bobs(&mut guest)?;
     for image in &images {
         ensure!(!medium::holds(image, SECRET)?, "the data is still on {}", image.display());
+        medium::fill(image, SECRET)?;
     }
-    guest.power_off()
+
+    site::kill(&mut guest)?;
+    needs_the_right_to_rebind(lab, &mut guest)?;
+    guest.power_off()?;
+    ensure!(fingerprints(&images)? == before, "something was written without the right to");
+    Ok(())
 }
 
 fn fingerprints(images: &[PathBuf]) -> Result<Vec<u64>> {
     images.iter().map(|image| medium::fingerprint(image, 0)).collect()
 }
 
-/// Not root: refused with both remedies, nothing is moved.
-pub fn needs_the_right_to_rebind(lab: &Lab) -> Result<()> {
-    let hardware = Hardware::default();
-    let (disks, images) = filled(lab, &hardware)?;
-    let before = fingerprints(&images)?;
-    let mut guest = lab.boot(&hardware, &disks)?;
-    prepare(&mut guest)?;
-    site::configure(&mut guest, &["LAB-A"], Metadata::InRam)?;
+/// A server that is not root: refused with both remedies, nothing is moved.
+fn needs_the_right_to_rebind(lab: &Lab, guest: &mut Guest) -> Result<()> {
+    site::configure(guest, &["LAB-A"], Metadata::InRam)?;
     guest.shell.run(
         "sed -i 's,scm_mount: /mnt,scm_mount: /dev/shm/scm,' /etc/server.yml
          mkdir -p /run/lock; chmod 1777 /dev/shm /run/lock /tmp
@@ -118,17 +120,14 @@ pub fn needs_the_right_to_rebind(lab: &Lab) -> Result<()> {
     guest
         .shell
         .wait("grep -q listening /tmp/server.log || { cat /tmp/server.log; false; }", site::UP)?;
-    let plan = dry_run(&mut guest)?;
+    let plan = dry_run(guest)?;
     for words in ["may not give it to the kernel's driver", "run the server as root", "nvme reset"]
     {
         ensure!(flat(&plan).contains(words), "no '{words}' in {plan}");
     }
     lab.keep("bound-no-right", &plan)?;
     guest.shell.refused(&format("--reformat --yes"), "")?;
-    require_bobs(&mut guest)?;
-    guest.power_off()?;
-    ensure!(fingerprints(&images)? == before, "something was written");
-    Ok(())
+    require_bobs(guest)
 }
 
 /// The server is killed in the middle of a format: the next start gives the controller back, and so does a reset, to the kernel.

@@ -62,6 +62,8 @@ pub fn equals_the_machine(lab: &Lab) -> Result<()> {
     guest.qmp.run("qom-set", json!({"path": "/machine/peripheral/nvme0", "property": "smart_critical_warning", "value": 4}))?;
     let warned = controller(&mut guest, "LAB-C")?;
     ensure!(warned["health"]["warnings"]["reliability"] == true, "{warned:#}");
+    let text = guest.shell.run("daos_server storage scan")?;
+    ensure!(text.contains("K, WARNING: reliability"), "{text}");
     let others = controller(&mut guest, "LAB-A")?;
     ensure!(others["health"]["warnings"]["reliability"] == false, "{others:#}");
 
