@@ -15,7 +15,7 @@ const SECRET: &str = "data of somebody";
 const STATE: &str = "/var/lib/daos_server";
 
 /// Three steps of a format: the mark is there and nothing is gone; one of two namespaces is gone; both are, but there is no superblock.
-/// After each: not formatted, or wholly formatted, and a format brings the engine up.
+/// After each boot: not formatted and the next format begins from the start, or wholly formatted; the last one brings the engine up.
 pub fn cut_during_format(lab: &Lab) -> Result<()> {
     let hardware = Hardware::default();
     let disks = lab.disks(&hardware)?;
@@ -29,21 +29,15 @@ pub fn cut_during_format(lab: &Lab) -> Result<()> {
         format!("[ -e {METADATA}/daos_nvme.conf ]"),
     ];
     for (number, reached) in steps.iter().enumerate() {
-        let mut guest = lab.boot(&hardware, &disks)?;
-        if number > 0 {
-            what_is_left(&mut guest, &images)?;
-            site::kill(&mut guest)?;
-        }
+        let left = gone(&images)?;
         for image in &images {
             medium::fill(image, SECRET)?;
         }
-        // What the guest remembers of the drives is older than that.
-        guest.shell.run("echo 3 > /proc/sys/vm/drop_caches")?;
-        // Each time from the beginning, as on a host that was never formatted.
-        guest
-            .shell
-            .run(&format!("rm -rf {STATE}/format {STATE}/meta; umount /mnt 2>/dev/null; true"))?;
+        let mut guest = lab.boot(&hardware, &disks)?;
         site::serve(&mut guest, &["LAB-A"], Metadata::OnDisk)?;
+        if number > 0 {
+            ensure!(!is_formatted(&mut guest, left.contains(&true))?, "there was no superblock");
+        }
         throttle(&mut guest, hardware.place("LAB-A")?, 32 << 20)?;
         guest.shell.run(&format!(
             "{} > /tmp/format.out 2>&1 &
@@ -60,7 +54,10 @@ pub fn cut_during_format(lab: &Lab) -> Result<()> {
         ensure!(number != 2 || gone == [true, true], "{gone:?} before the superblock");
     }
     let mut guest = lab.boot(&hardware, &disks)?;
-    what_is_left(&mut guest, &images)?;
+    site::serve(&mut guest, &["LAB-A"], Metadata::OnDisk)?;
+    if !is_formatted(&mut guest, true)? {
+        format_all(&mut guest)?;
+    }
     guest.power_off()
 }
 
@@ -69,20 +66,23 @@ fn gone(images: &[PathBuf]) -> Result<Vec<bool>> {
     images.iter().map(|image| Ok(!medium::holds(image, SECRET)?)).collect()
 }
 
-/// After a cut: wholly formatted and up, or not formatted, said to be unknown, and formatted on demand.
-fn what_is_left(guest: &mut Guest, images: &[PathBuf]) -> Result<()> {
-    site::serve(guest, &["LAB-A"], Metadata::OnDisk)?;
-    let superblock = guest.shell.try_run(&format!("[ -e {METADATA}/superblock ]"))?.status == 0;
-    if superblock {
-        return site::started(guest);
+/// After a cut: wholly formatted, and then the engine is started; or not, and then the server waits, and a mark tells when
+/// `something_is_gone`. Before the mark is durable nothing is destroyed.
+fn is_formatted(guest: &mut Guest, something_is_gone: bool) -> Result<bool> {
+    let there = |guest: &mut Guest, file: &str| -> Result<bool> {
+        Ok(guest.shell.try_run(&format!("[ -e {file} ]"))?.status == 0)
+    };
+    if there(guest, &format!("{METADATA}/superblock"))? {
+        site::started(guest)?;
+        return Ok(true);
     }
     guest.shell.wait("grep -q 'waiting for storage format' /tmp/server.log", site::UP)?;
     let log = guest.shell.run("cat /tmp/server.log")?;
     ensure!(!log.contains("Starting I/O server"), "falsely formatted: {log}");
-    // Before the mark is durable nothing is destroyed; from then on the mark says so.
-    let marked = guest.shell.try_run(&format!("[ -e {STATE}/format/engine0.json ]"))?.status == 0;
-    ensure!(marked || gone(images)? == [false, false], "something is gone, and no mark says so");
-    format_all(guest).map(drop)
+    let marked = there(guest, &format!("{STATE}/format/engine0.json"))?;
+    ensure!(marked || !something_is_gone, "something is gone, and no mark says so");
+    ensure!(!marked || log.contains("state of the storage is unknown"), "{log}");
+    Ok(false)
 }
 
 /// Two steps of a prepare: what will change is recorded; the driver is bound and has no owner yet. After the next boot the kernel has
