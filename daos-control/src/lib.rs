@@ -22,6 +22,8 @@ pub mod join;
 pub mod management;
 #[cfg(feature = "server")]
 pub mod network;
+#[cfg(feature = "client")]
+pub mod preflight;
 #[cfg(feature = "server")]
 pub mod prepare;
 #[cfg(feature = "server")]

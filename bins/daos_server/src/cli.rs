@@ -49,6 +49,8 @@ pub enum Command {
     /// The NVMe part of 'storage', in the words of 2.8
     #[command(subcommand)]
     Nvme(Nvme),
+    /// Check whether this host is ready for what is configured; exit 2 when something cannot work
+    Preflight(Preflight),
     /// Look at the fabric interfaces of this host
     #[command(visible_alias = "net", subcommand)]
     Network(Network),
@@ -104,6 +106,14 @@ pub struct Start {
     /// Format blank storage without waiting for 'dmg storage format'
     #[arg(long = "auto-format")]
     pub auto_format: bool,
+}
+
+/// Options of `preflight`.
+#[derive(Debug, Args)]
+pub struct Preflight {
+    /// Show also what was read for checks that hold
+    #[arg(short, long)]
+    pub verbose: bool,
 }
 
 /// Storage commands.

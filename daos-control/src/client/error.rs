@@ -48,6 +48,9 @@ pub enum ClientError {
         /// The hosts.
         hosts: HostSet,
     },
+    /// A host that cannot check itself was asked to.
+    #[error("no preflight service there (stock servers have none)")]
+    NoPreflightService,
     /// Something would be destroyed and nobody agreed.
     #[error("nothing was formatted: the plan destroys data and was not confirmed")]
     NotConfirmed,
@@ -112,6 +115,7 @@ impl ClientError {
             Self::HostList(error) => error.code(),
             Self::RankSet(error) => error.code(),
             Self::NoPlanService { .. } => code::CLIENT_NO_PLAN_SERVICE,
+            Self::NoPreflightService => code::CLIENT_NO_PREFLIGHT_SERVICE,
             Self::NotConfirmed => code::CLIENT_NOT_CONFIRMED,
             Self::RanksRunning { .. } => code::CLIENT_RANKS_RUNNING,
             Self::NoConfigFile { .. } => code::CLIENT_NO_CONFIG_FILE,
@@ -143,6 +147,9 @@ impl ClientError {
             Self::RankSet(error) => error.resolution(),
             Self::NoPlanService { .. } => {
                 "leave --dry-run out, or use a server that has the plan service"
+            }
+            Self::NoPreflightService => {
+                "look with `daos_server preflight` on the host itself, or update its server"
             }
             Self::NotConfirmed => "look at the plan (--dry-run), then type yes or give --yes",
             Self::RanksRunning { .. } => "run dmg system stop, then repeat the command",

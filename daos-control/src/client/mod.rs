@@ -41,6 +41,7 @@ mod network;
 mod over;
 #[cfg(feature = "server")]
 mod peer;
+mod preflight;
 mod rank_set;
 mod replicas;
 mod retry;

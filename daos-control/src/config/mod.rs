@@ -20,9 +20,9 @@ mod error;
 #[cfg(feature = "server")]
 mod fault_domain;
 #[cfg(feature = "server")]
-mod host;
-#[cfg(feature = "server")]
 mod load;
+#[cfg(feature = "server")]
+mod memory;
 #[cfg(feature = "server")]
 pub mod model;
 #[cfg(feature = "server")]
@@ -43,13 +43,10 @@ pub use self::{
     defaults::*,
     error::{ConfigError, ConfigFault, Notice},
     fault_domain::{FaultDomainError, check_fault_path, fault_path},
-    host::{
-        DeviceNames, Fitted, HostFacts, HostMemory, HostVerdict, MeminfoError, check_host,
-        fit_to_host,
-    },
     load::{Loaded, Surroundings, built_in, default_state_dir, load, parse, resolve_path},
+    memory::{HostMemory, MeminfoError},
     model::*,
     validate::{Refused, Validated, validate},
 };
-#[cfg(all(test, feature = "server"))]
-pub(in crate::config) use validate::Check;
+#[cfg(feature = "server")]
+pub(crate) use self::validate::{INVALID, storage_key, vmd_of};

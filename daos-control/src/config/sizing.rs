@@ -10,7 +10,7 @@ const DMA_PER_TARGET_MIB: u64 = 1024;
 /// Huge pages for finding devices when no engine has any.
 const PAGES_FOR_DISCOVERY: u64 = 128;
 /// Smallest RAM tier of a real engine, GiB.
-pub(super) const MIN_RAM_TIER_GIB: u64 = 4;
+pub(crate) const MIN_RAM_TIER_GIB: u64 = 4;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 

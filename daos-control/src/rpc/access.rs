@@ -93,6 +93,7 @@ const TABLE: &[(&str, &[Component])] = &[
     ("/daosx.v1.ManagementService/ListReplicas", ADMIN),
     ("/daosx.v1.ManagementService/AddReplicas", ADMIN),
     ("/daosx.v1.ManagementService/RemoveReplicas", ADMIN),
+    ("/daosx.v1.Preflight/Check", ADMIN),
 ];
 
 /// Whether `component` may call the method at `path`.

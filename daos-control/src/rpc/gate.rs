@@ -114,7 +114,8 @@ addressed! {
         mgmt::SystemGetPropReq, mgmt::SystemQueryReq, mgmt::SystemSetAttrReq, mgmt::SystemSetPropReq,
         mgmt::SystemStartReq, mgmt::SystemStopReq, mgmt::SystemCleanupReq, daosx::v1::EventsReq,
         daosx::v1::FollowReq, daosx::v1::ExcludeReq, daosx::v1::ReplicaStatusReq, daosx::v1::EnlistReq,
-        daosx::v1::DismissReq, daosx::v1::ListReplicasReq, daosx::v1::ChangeReplicasReq;
+        daosx::v1::DismissReq, daosx::v1::ListReplicasReq, daosx::v1::ChangeReplicasReq,
+        daosx::v1::PreflightReq;
     none: daosx::v1::ReplicaMessage, ctl::NetworkScanReq, ctl::RanksReq, ctl::StorageFormatReq, ctl::StorageScanReq,
         daosx::v1::ApplyFormatReq, daosx::v1::PlanFormatReq, daosx::v1::StateReq, shared::ClusterEventReq,
         daosx::v1::RejoinReq,
@@ -129,7 +130,7 @@ answers! {
         mgmt::SystemDrainResp, mgmt::SystemEraseResp, mgmt::SystemExcludeResp, mgmt::SystemGetAttrResp,
         mgmt::SystemGetPropResp, mgmt::SystemQueryResp, mgmt::SystemStartResp, mgmt::SystemStopResp,
         daosx::v1::ReplicaMessage, daosx::v1::ReplicaStatusResp, daosx::v1::EnlistResp,
-        daosx::v1::DismissResp, daosx::v1::ReplicaSetResp,
+        daosx::v1::DismissResp, daosx::v1::ReplicaSetResp, daosx::v1::PreflightResp,
 }
 
 #[cfg(test)]

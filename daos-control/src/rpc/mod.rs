@@ -18,6 +18,7 @@ mod members;
 mod mgmt;
 mod node;
 mod ours;
+mod preflight;
 mod replicas;
 mod routes;
 mod serve;

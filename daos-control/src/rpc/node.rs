@@ -10,6 +10,7 @@ use crate::engine::Engines;
 use crate::format::FormatService;
 use crate::management::{Management, ManagementKeeper};
 use crate::network::Network;
+use crate::preflight::ConfigKeys;
 use crate::system_ops::SystemOps;
 
 /// Everything a handler may call; cheap to clone.
@@ -17,6 +18,8 @@ use crate::system_ops::SystemOps;
 pub struct Node {
     /// The validated configuration.
     pub config: Arc<ServerConfig>,
+    /// Where its keys stand.
+    pub keys: Arc<ConfigKeys>,
     /// Interfaces of this host, as at the start.
     pub network: Network,
     /// Storage class memory.

@@ -4,6 +4,7 @@ use daos_proto::ctl::ctl_svc_server::CtlSvcServer;
 use daos_proto::daosx::v1::host_server::HostServer;
 use daos_proto::daosx::v1::management_service_server::ManagementServiceServer;
 use daos_proto::daosx::v1::members_server::MembersServer;
+use daos_proto::daosx::v1::preflight_server::PreflightServer;
 use daos_proto::daosx::v1::replica_server::ReplicaServer;
 use daos_proto::daosx::v1::storage_server::StorageServer;
 use daos_proto::mgmt::mgmt_svc_server::MgmtSvcServer;
@@ -17,8 +18,10 @@ use super::members::MembersService;
 use super::mgmt::MgmtService;
 use super::node::Node;
 use super::ours::{HostService, StorageService};
+use super::preflight::PreflightService;
 use super::replicas::{MAX_MESSAGE, ReplicaAdministration, ReplicaService};
 use crate::config::ServerConfig;
+use crate::preflight::{Preflight, Roots};
 use crate::scan::{ScanTarget, Scanner};
 
 /// The services that answer on the control port.
@@ -51,6 +54,16 @@ pub fn routes(node: &Node) -> Routes {
         operations: node.operations.clone(),
         engines: node.engines.clone(),
     };
+    let preflight = PreflightService {
+        gate: gate.clone(),
+        preflight: Preflight {
+            roots: Roots::default(),
+            bdev: node.bdev.clone(),
+            state_dir: node.config.state_dir.clone(),
+        },
+        config: node.config.clone(),
+        keys: node.keys.clone(),
+    };
     Routes::new(CtlSvcServer::new(ctl(node, gate.clone())))
         .add_service(MgmtSvcServer::new(mgmt(node, gate)))
         .add_service(StorageServer::new(storage))
@@ -62,6 +75,7 @@ pub fn routes(node: &Node) -> Routes {
                 .max_encoding_message_size(MAX_MESSAGE),
         )
         .add_service(ManagementServiceServer::new(administration))
+        .add_service(PreflightServer::new(preflight))
 }
 
 fn ctl(node: &Node, gate: Gate) -> CtlService {

@@ -83,11 +83,12 @@ fn observe_at(meminfo: &Path, nodes: &Path) -> Result<SystemMemory, Fault> {
         total_kib: found.mem_total / 1024,
         free_kib: found.mem_free / 1024,
         available_kib: found.mem_available.unwrap_or(found.mem_free) / 1024,
-        nodes: node_list(nodes),
+        nodes: nodes_at(nodes),
     })
 }
 
-fn node_list(dir: &Path) -> Vec<NodeMemory> {
+/// The nodes of a directory laid out like `/sys/devices/system/node`, ascending; none where it cannot be read.
+pub(crate) fn nodes_at(dir: &Path) -> Vec<NodeMemory> {
     let mut nodes: Vec<NodeMemory> = fs::read_dir(dir)
         .into_iter()
         .flatten()

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
-use crate::config::HostFacts;
+use crate::preflight::{ConfigKeys, HostFacts};
 
 /// What a start needs beside configuration and parts.
 #[derive(Debug, Clone)]
@@ -13,6 +13,8 @@ pub struct StartOptions {
     pub control_address: Option<Ipv4Addr>,
     /// Where the configuration lies; a fault domain script must lie there as well.
     pub config_directory: PathBuf,
+    /// Where the keys of the configuration stand, to name them later on.
+    pub keys: ConfigKeys,
     /// What this host is, as the configuration was checked against it.
     pub host: HostFacts,
     /// Environment of the server, from which engines inherit.

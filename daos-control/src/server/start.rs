@@ -139,6 +139,7 @@ impl Server {
             SystemOps::new(Arc::new(GrpcPeers::new(security.clone())), Limits::default());
         let node = Node {
             config: Arc::clone(&config),
+            keys: Arc::new(options.keys),
             network: options.host.network,
             scm: parts.scm,
             bdev: parts.bdev,

@@ -2,8 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use daos_control::config::{DeviceNames, HostFacts, HostMemory, HostVerdict, check_host};
+use daos_control::config::HostMemory;
 use daos_control::network::{Interface, NetDevClass, Network};
+use daos_control::preflight::{DeviceNames, HostFacts, HostVerdict, ModuleState, Modules, check_host};
 
 use crate::support::load;
 
@@ -31,8 +32,14 @@ fn facts() -> HostFacts {
         },
         cores: 16,
         is_root: true,
-        transparent_hugepages: false,
-        iommu: true,
+        user: "root".to_owned(),
+        transparent_hugepages: "always madvise [never]".to_owned(),
+        iommu: vec!["dmar0".to_owned()],
+        modules: Modules {
+            release: "6.1.0".to_owned(),
+            states: ["vfio_pci", "vfio_iommu_type1"].map(|name| (name, ModuleState::Loaded)).into(),
+        },
+        memlock: None,
         network: Network {
             interfaces: vec![
                 interface("eth0", NetDevClass::ETHER, 0),
@@ -111,7 +118,7 @@ fn the_seeds_keys_are_named_where_they_are_written() {
 
 #[test]
 fn transparent_hugepages_are_refused_unless_allowed() {
-    let thp = HostFacts { transparent_hugepages: true, ..facts() };
+    let thp = HostFacts { transparent_hugepages: "always [madvise] never".into(), ..facts() };
     protects(&text("", "", &["eth0"]), &thp, 623, "allow_thp");
     assert_eq!(verdict(&text("allow_thp: true\n", "", &["eth0"]), &thp).faults, []);
     assert_eq!(verdict("engines: []\n", &thp).faults, []);
@@ -120,7 +127,7 @@ fn transparent_hugepages_are_refused_unless_allowed() {
 #[test]
 fn nvme_as_a_plain_user_needs_vfio_and_an_iommu() {
     let user = HostFacts { is_root: false, ..facts() };
-    let bare = HostFacts { iommu: false, ..user.clone() };
+    let bare = HostFacts { iommu: Vec::new(), ..user.clone() };
     protects(&text("disable_vfio: true\n", NVME, &["eth0"]), &user, 614, "disable_vfio");
     protects(&text("", NVME, &["eth0"]), &bare, 602, "disable_vfio");
     assert_eq!(verdict(&text("", FILE, &["eth0"]), &bare).faults, []);

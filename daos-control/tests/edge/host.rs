@@ -101,6 +101,7 @@ impl Host {
         let limits = Limits { stop: Duration::from_secs(20), ..Limits::default() };
         let node = Node {
             config: Arc::new(config(engines_text)),
+            keys: Arc::default(),
             network: network::observe().unwrap(),
             scm,
             bdev,

@@ -5,6 +5,7 @@ mod config;
 mod generate;
 mod ms;
 mod network;
+mod preflight;
 mod prepare;
 mod start;
 mod storage;
@@ -30,6 +31,18 @@ impl fmt::Display for Faults {
 
 impl std::error::Error for Faults {}
 
+/// An answer that was given already, and an exit status that says what it is.
+#[derive(Debug)]
+pub struct Told(pub u8);
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "exit status {}", self.0)
+    }
+}
+
+impl std::error::Error for Told {}
+
 /// Runs what was asked for.
 pub fn run(cli: Cli) -> Result<()> {
     match &cli.command {
@@ -38,6 +51,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Storage(Storage::Prepare(options)) => prepare::storage(&cli.global, options),
         Command::Nvme(Nvme::Prepare(options)) => prepare::nvme(&cli.global, options),
         Command::Nvme(Nvme::Reset(lists)) => prepare::reset(&cli.global, lists),
+        Command::Preflight(options) => preflight::run(&cli.global, options),
         Command::Network(command) => network::run(&cli.global, command),
         Command::Config(command) => config::run(&cli.global, command),
         Command::Cert(command) => cert::run(&cli.global, command),

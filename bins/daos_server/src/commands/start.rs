@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use daos_control::config::{
-    self, CommandLine, ControlLogMask, Fitted, HostFacts, Loaded, Surroundings, raw::RawConfig,
+    self, CommandLine, ControlLogMask, Loaded, Surroundings, raw::RawConfig,
 };
+use daos_control::preflight::{Fitted, HostFacts, fit_to_host};
 use daos_control::server::{Parts, Server, StartOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{debug, info, warn};
@@ -40,7 +41,7 @@ pub fn run(global: &Global, options: &Start) -> Result<()> {
     let _saving = runtime.spawn_blocking(move || save_active(&path, &effective));
     let facts =
         HostFacts::observe().context("looking at this host")?.with_devices_of(&loaded.config);
-    let fitted = config::fit_to_host(&loaded, &facts).map_err(super::config::explained)?;
+    let fitted = fit_to_host(&loaded, &facts).map_err(super::config::explained)?;
     for notice in &fitted.notices {
         warn!("{notice}");
     }
@@ -63,6 +64,7 @@ async fn serve(
     let start = StartOptions {
         control_address: fitted.control_address,
         config_directory,
+        keys: fitted.keys,
         host: facts,
         auto_format: options.auto_format,
         allow_proxy: global.allow_proxy,

@@ -17,7 +17,7 @@ pub use server::{NetworkCommand, NetworkScan, ServerCommand, SetLogMasks};
 pub use storage::{StorageCommand, StorageFormat, StorageScan};
 pub use system::{
     ChangeReplicas, Cleanup, ClearExclude, Drain, Erase, Events, Exclude, LeaderQuery, ListPools,
-    ManagementCommand, Query, Ranks, Start, Stop, SystemCommand, Wait,
+    ManagementCommand, Preflight, Query, Ranks, Start, Stop, SystemCommand, Wait,
 };
 
 /// Administers a DAOS system: its storage, engines and ranks.

@@ -9,6 +9,8 @@ pub enum SystemCommand {
     /// Show the members and their states
     #[command(visible_alias = "q")]
     Query(Query),
+    /// Let hosts check whether they are ready for what is configured
+    Preflight(Preflight),
     /// Wait until members are as wanted; exit 1 when the time is over
     Wait(Wait),
     /// Show what happened to the system
@@ -101,6 +103,13 @@ pub struct Query {
     /// Show it again with every change, until interrupted
     #[arg(short = 'w', long)]
     pub watch: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Preflight {
+    /// Show also what was read for checks that hold
+    #[arg(short, long)]
+    pub verbose: bool,
 }
 
 #[derive(Debug, Args)]

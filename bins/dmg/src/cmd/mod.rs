@@ -11,6 +11,7 @@ mod stream;
 mod system_erase;
 mod system_events;
 mod system_ms;
+mod system_preflight;
 mod system_query;
 mod system_ranks;
 mod system_settings;
@@ -52,6 +53,7 @@ async fn system(session: &Session, command: SystemCommand) -> Result<Outcome, Fa
     match command {
         SystemCommand::Query(options) if options.watch => system_watch::run(session, options).await,
         SystemCommand::Query(options) => system_query::members(session, &options).await,
+        SystemCommand::Preflight(options) => system_preflight::run(session, options).await,
         SystemCommand::Wait(options) => system_wait::run(session, options).await,
         SystemCommand::Events(options) => system_events::run(session, options).await,
         SystemCommand::LeaderQuery(options) => system_query::leader(session, options).await,
@@ -94,6 +96,7 @@ pub fn name(command: &Command) -> &'static str {
         Command::Version => "version",
         Command::System(command) => match command {
             SystemCommand::Query(_) => "system query",
+            SystemCommand::Preflight(_) => "system preflight",
             SystemCommand::Wait(_) => "system wait",
             SystemCommand::Events(_) => "system events",
             SystemCommand::LeaderQuery(_) => "leader query",

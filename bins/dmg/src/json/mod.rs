@@ -4,6 +4,7 @@ mod envelope;
 mod hosts;
 mod members;
 mod network;
+mod preflight;
 mod replicas;
 mod storage;
 mod system;
@@ -12,6 +13,7 @@ pub use envelope::{Response, envelope, envelope_line, line};
 pub use hosts::errors as host_errors;
 pub use members::{status, waited};
 pub use network::fabrics;
+pub use preflight::preflights;
 pub use replicas::{answered_by, replica_set};
 pub use storage::{format_results, plans, scan};
 pub use system::{

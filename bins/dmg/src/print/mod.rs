@@ -5,6 +5,7 @@ mod format;
 mod hosts;
 mod network;
 mod plan;
+mod preflight;
 mod replicas;
 mod scan;
 mod system;
@@ -16,6 +17,7 @@ pub use format::{format_results, of_device, result_text};
 pub use hosts::{HostNames, errors, group_equal};
 pub use network::fabrics;
 pub use plan::{losses, plans};
+pub use preflight::preflights;
 pub use replicas::{answered_by, replica_set};
 pub use scan::{health, storage, storage_verbose};
 pub use system::{

@@ -5,6 +5,7 @@ mod config;
 mod connections;
 mod fake;
 mod members;
+mod preflight;
 mod run;
 mod storage;
 mod system;

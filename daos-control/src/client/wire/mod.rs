@@ -6,6 +6,7 @@ pub(super) mod members;
 pub(super) mod network;
 #[cfg(feature = "server")]
 pub(super) mod peer;
+pub(super) mod preflight;
 pub(crate) mod replicas;
 pub(super) mod server;
 pub(super) mod storage;

@@ -96,7 +96,7 @@ fn is_pci_address(text: &str) -> bool {
 }
 
 /// The address of the volume management device (VMD) that the device at `address` is behind: `5d0505:01:00.0` is behind `0000:5d:05.5`.
-pub(in crate::config) fn vmd_of(address: &str) -> Option<String> {
+pub(crate) fn vmd_of(address: &str) -> Option<String> {
     let (domain, _) = address.split_once(':')?;
     let digits = |range| domain.get(range).filter(|_| domain.len() == 6);
     let function = digits(5..6)?;

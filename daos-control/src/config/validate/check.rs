@@ -13,7 +13,7 @@ use crate::fault::{Fault, code, table};
 /// Domain of every fault of the server's configuration (contract 10.2).
 pub(in crate::config) const DOMAIN: &str = "serverconfig";
 /// 2.8's number for an invalid configuration without a number of its own.
-pub(in crate::config) const INVALID: i32 = code::SERVER_BAD_CONFIG;
+pub(crate) const INVALID: i32 = code::SERVER_BAD_CONFIG;
 
 /// What has been found so far.
 pub(in crate::config) struct Check<'a> {
@@ -68,12 +68,7 @@ impl<'a> Check<'a> {
 
     /// The path of an engine's storage key, in whichever generation and tier it is written.
     pub(in crate::config) fn storage_key(&self, engine: &str, key: &str) -> String {
-        let mut in_tiers = (0..4).map(|tier| format!("{engine}.storage[{tier}].{key}"));
-        if let Some(written) = in_tiers.find(|path| self.is_written(path)) {
-            return written;
-        }
-        let tiered = self.is_written(&format!("{engine}.storage")) && key.starts_with("scm_");
-        if tiered { format!("{engine}.storage[0].{key}") } else { format!("{engine}.{key}") }
+        storage_key(self.outline, engine, key)
     }
 
     /// Records a rule that only protects a real engine: with the emulated data plane it is one notice.
@@ -166,6 +161,16 @@ impl<'a> Check<'a> {
         };
         !self.faults.iter().any(is_storage)
     }
+}
+
+/// The path of an engine's storage key, in whichever generation and tier it is written.
+pub(crate) fn storage_key(outline: &Outline, engine: &str, key: &str) -> String {
+    let mut in_tiers = (0..4).map(|tier| format!("{engine}.storage[{tier}].{key}"));
+    if let Some(written) = in_tiers.find(|path| outline.contains(path)) {
+        return written;
+    }
+    let tiered = outline.contains(&format!("{engine}.storage")) && key.starts_with("scm_");
+    if tiered { format!("{engine}.storage[0].{key}") } else { format!("{engine}.{key}") }
 }
 
 /// The text of a key, if it is written and not empty.

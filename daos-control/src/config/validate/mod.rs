@@ -1,7 +1,7 @@
 //! From written keys to the validated configuration: every rule, all broken ones reported at once.
 //!
 //! Called by `load` after layering. Pure: looks at no file, interface or memory; what depends on the host is
-//! in `host`. One file per area of rules.
+//! in `preflight`. One file per area of rules.
 
 mod across;
 mod bdev;
@@ -19,8 +19,9 @@ mod tiers;
 
 use std::collections::BTreeSet;
 
-pub(in crate::config) use bdev::vmd_of;
-pub(in crate::config) use check::{Check, DOMAIN, INVALID};
+pub(crate) use bdev::vmd_of;
+pub(in crate::config) use check::{Check, DOMAIN};
+pub(crate) use check::{INVALID, storage_key};
 
 use super::model::{DataPlane, EngineConfig, ServerConfig};
 use super::raw::{RawConfig, RawDataPlane, RawEngine};

@@ -6,6 +6,7 @@ mod format;
 mod members;
 mod network;
 mod ours;
+mod preflight;
 mod scan;
 mod state;
 
@@ -15,5 +16,6 @@ pub use format::format_response;
 pub use members::{query_response, rank_result, ranks_response, start_response, stop_response};
 pub use network::network_scan;
 pub use ours::{apply_response, engine_state, fault, plan_response};
+pub use preflight::preflight;
 pub use scan::storage_scan;
 pub use state::{failed, succeeded};

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
-use daos_control::config::{self, CommandLine, HostFacts, Surroundings};
+use daos_control::config::{self, CommandLine, Surroundings};
+use daos_control::preflight::{HostFacts, fit_to_host};
 use daos_control::server::{Parts, Server, StartOptions};
 use daos_control::supervisor::{CallLimits, SimSupervisor};
 
@@ -32,7 +33,7 @@ impl Host {
         let surroundings = Surroundings::of_this_process()?;
         let loaded = config::parse(text.as_bytes(), path, &CommandLine::default(), &surroundings)?;
         let facts = HostFacts::observe()?.with_devices_of(&loaded.config);
-        let fitted = config::fit_to_host(&loaded, &facts)?;
+        let fitted = fit_to_host(&loaded, &facts)?;
 
         // One engine that only exists here, and memory that is only counted: a node of your own brings its own bodies.
         let engines = SimSupervisor::new(1, CallLimits::default());
@@ -42,6 +43,7 @@ impl Host {
         let options = StartOptions {
             control_address: Some(Ipv4Addr::LOCALHOST),
             config_directory: directory,
+            keys: fitted.keys,
             host: facts,
             environment: Vec::new(),
             allow_proxy: false,

@@ -1,0 +1,132 @@
+//! Kernel modules and programs that the configured storage needs (R109, R113, R151).
+
+use super::super::facts::{Facts, ModuleState, ToolFacts};
+use super::super::rules::Rule;
+use super::{Findings, Problem};
+use crate::config::{BdevMedia, EngineConfig, ScmTier};
+use crate::fault::code;
+
+/// Versions of ipmctl that damage the platform data of modules.
+const BAD_IPMCTL: [&str; 3] = ["02.00.00.3809", "02.00.00.3814", "02.00.00.3816"];
+/// What class dcpm needs.
+const DCPM_MODULES: [&str; 2] = ["nd_pmem", "ext4"];
+
+fn is_dcpm(engine: &EngineConfig) -> bool {
+    matches!(engine.scm, ScmTier::Dcpm { .. })
+}
+
+fn has_block_devices(engine: &EngineConfig) -> bool {
+    let blocks = |media: &BdevMedia| {
+        matches!(media, BdevMedia::Nvme { .. } | BdevMedia::Kdev { .. })
+    };
+    is_dcpm(engine) || engine.bdevs.iter().any(|tier| blocks(&tier.media))
+}
+
+/// The driver of persistent memory and the file system on it. Both are loaded when they are needed.
+pub(super) fn modules(findings: &mut Findings<'_>, facts: &Facts) {
+    let Some(asked) = findings.asked() else { return };
+    let Some(engine) = asked.config.engines.iter().find(|engine| is_dcpm(engine)) else { return };
+    let modules = &facts.host.modules;
+    for name in DCPM_MODULES {
+        let source = format!("/sys/module/{name}, /lib/modules/{}", modules.release);
+        if modules.state(name) != ModuleState::Missing {
+            let state = format!("{:?}", modules.state(name)).to_lowercase();
+            findings.passed(Rule::KernelModules, name, "there", &source, state);
+            continue;
+        }
+        let fix = format!(
+            "install the package with the modules of kernel {}, e.g. linux-modules-extra or kernel-modules-extra",
+            modules.release
+        );
+        findings.require(
+            Problem::new(
+                Rule::KernelModules,
+                code::HOST_KERNEL_MODULE,
+                format!("the kernel has no module {name}"),
+                fix,
+            )
+            .about(name)
+            .at(asked.storage_key(engine.index, "scm_class"))
+            .seen(&source, "missing"),
+        );
+    }
+}
+
+/// How much a program that is missing matters.
+enum Need {
+    /// What is configured does not work without it.
+    Required,
+    /// It is needed to prepare, and not to run.
+    ToPrepare,
+    /// Nothing that is known to be wanted needs it.
+    None,
+}
+
+/// The programs the configured storage needs.
+pub(super) fn tools(findings: &mut Findings<'_>, facts: &Facts) {
+    let engines = findings.asked().map(|asked| &asked.config.engines);
+    let any = |holds: fn(&EngineConfig) -> bool| {
+        engines.is_some_and(|engines| engines.iter().any(holds))
+    };
+    let (dcpm, blocks) = (any(is_dcpm), any(has_block_devices));
+    for tool in &facts.tools {
+        let need = match tool.name {
+            "blkid" if blocks => Need::Required,
+            "mkfs.ext4" if dcpm => Need::Required,
+            "ndctl" | "ipmctl" if dcpm => Need::ToPrepare,
+            _ => Need::None,
+        };
+        one_tool(findings, tool, &need);
+    }
+}
+
+fn one_tool(findings: &mut Findings<'_>, tool: &ToolFacts, need: &Need) {
+    let Some((package, code)) = package(tool.name) else { return };
+    let name = tool.name;
+    let Some(path) = &tool.path else {
+        let problem = |text: &str| {
+            Problem::new(Rule::Tools, code, text, format!("install the package {package}"))
+                .about(name)
+                .seen("PATH and the system's directories", "not there")
+        };
+        match need {
+            Need::Required => findings.require(problem("is not installed")),
+            Need::ToPrepare => findings
+                .warn(problem("is not installed; persistent memory cannot be prepared without it")),
+            Need::None if findings.asked().is_none() => {
+                findings.notice(problem("is not installed"));
+            }
+            Need::None => {}
+        }
+        return;
+    };
+    let path = path.display().to_string();
+    let version = tool.version.as_deref().unwrap_or_default();
+    if name == "ipmctl" && BAD_IPMCTL.contains(&version) {
+        let problem = Problem::new(
+            Rule::Tools,
+            code::BAD_VERSION_SOFTWARE_DEPENDENCY,
+            format!("version {version} damages the platform data of persistent memory modules"),
+            "install a later version of ipmctl before anything is prepared",
+        )
+        .about(name)
+        .seen(&format!("{path} version"), version);
+        return match need {
+            Need::None => findings.warn(problem),
+            _ => findings.require(problem),
+        };
+    }
+    let seen = if version.is_empty() { "there".to_owned() } else { format!("version {version}") };
+    findings.passed(Rule::Tools, name, "installed", &path, seen);
+}
+
+/// The package of a program, and the fault that says that it is missing.
+fn package(tool: &str) -> Option<(&'static str, i32)> {
+    Some(match tool {
+        "blkid" => ("util-linux", code::BLOCKDEV_TOOL_MISSING),
+        "mkfs.ext4" => ("e2fsprogs", code::HOST_TOOL),
+        "ndctl" => ("ndctl", code::MISSING_SOFTWARE_DEPENDENCY),
+        "ipmctl" => ("ipmctl", code::MISSING_SOFTWARE_DEPENDENCY),
+        _ => return None,
+    })
+}

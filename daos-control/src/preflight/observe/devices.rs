@@ -1,0 +1,67 @@
+//! NVMe controllers as the provider lists them, with the files through which programs use them; PMem from sysfs.
+
+use std::path::PathBuf;
+
+use daos_storage_nvme::blockdev::DeviceUse;
+use daos_storage_nvme::{BdevClass, BdevProvider, NvmeController, ScanRequest};
+use rustix::fs::{Access, access};
+
+use super::{Roots, names, numa_node};
+use crate::preflight::{ControllerFacts, PmemFacts};
+
+/// All controllers, or why they cannot be listed.
+pub(super) async fn controllers(
+    roots: &Roots,
+    bdev: &dyn BdevProvider,
+) -> Result<Vec<ControllerFacts>, String> {
+    let found = bdev.scan(&ScanRequest::default()).await.map_err(|error| error.to_string())?;
+    if let Some(problem) = found.problems.iter().find(|each| each.class == BdevClass::Nvme) {
+        return Err(problem.text.clone());
+    }
+    Ok(found.controllers.iter().map(|controller| facts(roots, controller)).collect())
+}
+
+fn facts(roots: &Roots, controller: &NvmeController) -> ControllerFacts {
+    ControllerFacts {
+        address: controller.address.to_string(),
+        numa_node: u32::try_from(controller.socket).ok(),
+        driver: controller.driver.clone(),
+        device: device(roots, controller).map(|file| {
+            let may = access(&file, Access::READ_OK | Access::WRITE_OK).is_ok();
+            (file, may)
+        }),
+        uses: controller.uses().into_iter().filter(|by| by_the_host(by)).map(ToString::to_string).collect(),
+    }
+}
+
+/// What the host does with a device. A process that has it open may be an engine of ours, so that is left to the format, which
+/// refuses it.
+fn by_the_host(by: &DeviceUse) -> bool {
+    !matches!(by, DeviceUse::OpenBy(_) | DeviceUse::BusyExclusive)
+}
+
+/// The file of a controller that is bound to a driver for user space.
+fn device(roots: &Roots, controller: &NvmeController) -> Option<PathBuf> {
+    match controller.driver.as_deref()? {
+        "vfio-pci" => {
+            let group = controller.iommu_group?;
+            Some(roots.dev.join("vfio").join(group.to_string()))
+        }
+        "uio_pci_generic" | "igb_uio" => {
+            let function =
+                roots.sys.join("bus/pci/devices").join(controller.address.to_string()).join("uio");
+            names(&function).first().map(|name| roots.dev.join(name))
+        }
+        _ => None,
+    }
+}
+
+/// Whole persistent memory block devices: `pmem0`, `pmem1.1`, not their partitions.
+pub(super) fn pmem(roots: &Roots) -> Vec<PmemFacts> {
+    let block = roots.sys.join("class/block");
+    let whole = |name: &String| name.starts_with("pmem") && !block.join(name).join("partition").exists();
+    let found = names(&block).into_iter().filter(whole);
+    found
+        .map(|name| PmemFacts { numa_node: numa_node(&block.join(&name).join("device")), name })
+        .collect()
+}
