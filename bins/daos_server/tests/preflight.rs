@@ -32,7 +32,10 @@ fn a_host_is_checked_against_its_configuration_before_anything_runs() {
     let ran = preflight(&host, &["-o", "daos_server.yml"]);
     let told = text(&ran.stdout);
     assert_eq!(ran.status.code(), Some(0), "{told}{}", text(&ran.stderr));
-    let head = format!("Checked against {} (data plane emulated)\n", host.file("daos_server.yml").display());
+    let head = format!(
+        "Checked against {} (data plane emulated)\n",
+        host.file("daos_server.yml").display()
+    );
     assert!(told.starts_with(&head), "{told}");
     assert!(told.contains("ok       ports, control port: port "), "{told}");
     assert!(told.lines().last().is_some_and(|line| line.starts_with("0 errors, ")), "{told}");
@@ -41,6 +44,7 @@ fn a_host_is_checked_against_its_configuration_before_anything_runs() {
     let report: Value = serde_json::from_slice(&ran.stdout).expect("JSON alone");
     assert_eq!((ran.status.code(), &report["counts"]["error"]), (Some(0), &Value::from(0)));
     assert_eq!(of_rule(&report, "directories").len(), 3, "{report:#}");
+    assert_eq!(of_rule(&report, "engine-program")[0]["severity"], "ok");
     assert!(of_rule(&report, "config").iter().all(|each| each["severity"] != "error"));
     // Nothing was made or left behind.
     assert_eq!(std::fs::read_dir(host.file("state")).expect("read").count(), 0);
@@ -51,7 +55,9 @@ fn what_cannot_work_has_an_exit_status_of_its_own_and_start_says_the_same() {
     let host = rig::host(1).expect("a host");
     let mut config = host.default_config().replace("fabric_iface: lo", "fabric_iface: nonesuch0");
     config.push_str("control_iface: nonesuch1\n");
-    let config = config.replace("data_plane: emulated", "data_plane: engine").replace("scm_size: 1}", "scm_size: 4}");
+    let config = config
+        .replace("data_plane: emulated", "data_plane: engine")
+        .replace("scm_size: 1}", "scm_size: 4}");
     host.write_config(&config).expect("written");
     let ran = preflight(&host, &["--json", "--config", "daos_server.yml"]);
     assert_eq!(ran.status.code(), Some(2), "{}", text(&ran.stdout));
@@ -115,8 +121,17 @@ async fn over_the_network(mode: Mode) -> rig::Result<()> {
     let taken = of_rule(&report, "ports");
     let pid = host.server_pid().map(|pid| format!("pid {pid} "));
     assert_eq!(taken[0]["fault"], 1361);
-    assert!(taken[0]["text"].as_str().zip(pid).is_some_and(|(text, pid)| text.contains(&pid)), "{taken:#?}");
-    assert_eq!((&taken[1]["fault"], &taken[1]["line"]), (&Value::from(1483), &Value::from(11)), "{taken:#?}");
+    assert!(
+        taken[0]["text"].as_str().zip(pid).is_some_and(|(text, pid)| text.contains(&pid)),
+        "{taken:#?}"
+    );
+    let config = host.default_config();
+    let line = config.lines().position(|line| line.contains("fabric_iface_port")).map(|at| at + 1);
+    assert_eq!(
+        (&taken[1]["fault"], &taken[1]["line"]),
+        (&Value::from(1483), &Value::from(line)),
+        "{taken:#?}"
+    );
     host.stop_server().await?;
     Ok(())
 }

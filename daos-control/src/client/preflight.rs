@@ -10,7 +10,9 @@ impl Client {
     /// stock ones, are failures that say so.
     pub async fn preflight(&self) -> HostResults<Report> {
         let mut results = self
-            .ask_hosts(DEFAULT_TIMEOUT, |connection| wire::preflight::check(connection, self.system()))
+            .ask_hosts(DEFAULT_TIMEOUT, |connection| {
+                wire::preflight::check(connection, self.system())
+            })
             .await;
         for (_, error) in &mut results.failures {
             if matches!(error.call(), Some(CallError::Unimplemented(_))) {

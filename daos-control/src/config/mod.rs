@@ -37,6 +37,8 @@ pub(crate) mod testing;
 mod validate;
 
 #[cfg(feature = "server")]
+pub(crate) use self::validate::{INVALID, storage_key};
+#[cfg(feature = "server")]
 pub use self::{
     active::{ACTIVE_FILE_NAME, NotSaved, save_active},
     command_line::CommandLine,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::config::HostMemory;
+use crate::fault::Fault;
 use crate::network::Network;
 use crate::scan::NodeMemory;
 
@@ -84,6 +85,10 @@ pub struct Facts {
     pub controllers: Result<Vec<ControllerFacts>, String>,
     /// Persistent memory block devices.
     pub pmem: Vec<PmemFacts>,
+    /// Configured devices of class dcpm, and whether they are there.
+    pub scm_devices: Vec<(PathBuf, bool)>,
+    /// The program of the data plane, or why there is none; `None` where none is wanted.
+    pub engine_program: Option<Result<PathBuf, Fault>>,
     /// Programs that the server runs.
     pub tools: Vec<ToolFacts>,
     /// Directories it writes to.

@@ -50,7 +50,10 @@ impl Report {
         let counts = Severity::ALL.map(|each| (each.name().to_owned(), self.count(each).into()));
         let mut data = serde_json::to_value(self).unwrap_or_default();
         if let Some(fields) = data.as_object_mut() {
-            fields.insert("counts".to_owned(), serde_json::Value::Object(counts.into_iter().collect()));
+            fields.insert(
+                "counts".to_owned(),
+                serde_json::Value::Object(counts.into_iter().collect()),
+            );
         }
         data
     }
@@ -137,7 +140,10 @@ mod tests {
             text: format!("{} of it", severity.name()),
             key: if problem { "disable_vfio".to_owned() } else { String::new() },
             line: problem.then_some(4),
-            evidence: vec![Evidence { source: "/sys/x".to_owned(), seen: "a\u{1b}[2J\nb".to_owned() }],
+            evidence: vec![Evidence {
+                source: "/sys/x".to_owned(),
+                seen: "a\u{1b}[2J\nb".to_owned(),
+            }],
             fix: if problem { "do this".to_owned() } else { String::new() },
         }
     }
@@ -162,7 +168,9 @@ mod tests {
              ok       thp, node 0: ok of it\n\
              1 error, 0 warnings, 0 notices, 1 ok\n"
         );
-        assert!(report().text(true).ends_with("ok of it\n         seen /sys/x: a [2J b\n1 error, 0 warnings, 0 notices, 1 ok\n"));
+        assert!(report().text(true).ends_with(
+            "ok of it\n         seen /sys/x: a [2J b\n1 error, 0 warnings, 0 notices, 1 ok\n"
+        ));
         assert!(report().has_errors());
     }
 

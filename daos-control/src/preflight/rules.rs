@@ -88,12 +88,18 @@ rules! {
     Controllers "controllers" false [BDEV_NOT_FOUND, BDEV_IN_USE]
         "Every configured NVMe controller is there, and the host itself does not use it",
         "`/sys/bus/pci/devices`, mounts, swap, holders";
+    PmemDevices "pmem-devices" false [SCM_FORMAT_MISSING_DEVICE]
+        "The configured persistent memory devices are there",
+        "`/dev`";
     VfioAccess "vfio-access" false [HOST_VFIO_ACCESS]
         "Without root, every configured controller is prepared and its VFIO group open to this user",
         "`/sys/bus/pci/devices/*/driver`, `/dev/vfio`";
     KernelModules "kernel-modules" false [HOST_KERNEL_MODULE]
         "The kernel has what class `dcpm` needs: the driver of persistent memory and ext4",
         "`/proc/filesystems`, `/sys/module`, `/sys/bus`, `/lib/modules`";
+    EngineProgram "engine-program" true [ENGINE_PROGRAM_MISSING]
+        "The program of the data plane is installed",
+        "the directories of `PATH`, that of `daos_server`";
     Tools "tools" false [MISSING_SOFTWARE_DEPENDENCY, BAD_VERSION_SOFTWARE_DEPENDENCY, BLOCKDEV_TOOL_MISSING, HOST_TOOL]
         "`blkid`, `mkfs.ext4`, `ndctl` and `ipmctl` are there where the configured storage needs them, in usable versions",
         "the directories of `PATH` and of the system; `ipmctl version`";
@@ -114,13 +120,17 @@ rules! {
 /// The table as the Markdown of `docs/preflight.md`.
 #[must_use]
 pub fn markdown() -> String {
-    let mut text =
-        String::from("| Check | What has to hold | Read from | Faults | At start |\n|---|---|---|---|---|\n");
+    let mut text = String::from(
+        "| Check | What has to hold | Read from | Faults | At start |\n|---|---|---|---|---|\n",
+    );
     for rule in ALL {
         let Row { name, holds, read, codes, at_start } = rule.row();
         let codes: Vec<String> = codes.iter().map(ToString::to_string).collect();
         let start = if at_start { "yes" } else { "" };
-        text.push_str(&format!("| `{name}` | {holds} | {read} | {} | {start} |\n", codes.join(", ")));
+        text.push_str(&format!(
+            "| `{name}` | {holds} | {read} | {} | {start} |\n",
+            codes.join(", ")
+        ));
     }
     text
 }

@@ -101,7 +101,9 @@ fn noticed(notice: &Notice) -> Finding {
 fn refused_config(error: &ConfigError) -> Vec<Finding> {
     let faults = match error {
         ConfigError::Invalid { faults, .. } => faults.clone(),
-        other => vec![ConfigFault { key: String::new(), position: None, fault: Fault::from(other) }],
+        other => {
+            vec![ConfigFault { key: String::new(), position: None, fault: Fault::from(other) }]
+        }
     };
     let mut findings = Findings::new(None);
     let lines: Vec<_> = faults.iter().map(|fault| fault.position.map(|at| at.line)).collect();

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+use daos_control::Fault;
 use daos_control::config::{CommandLine, HostMemory, Loaded, Surroundings, parse};
 use daos_control::network::{Interface, NetDevClass, Network};
 use daos_control::preflight::{
@@ -103,6 +104,8 @@ pub fn facts() -> Facts {
         pmem: [0, 1]
             .map(|node| PmemFacts { name: format!("pmem{node}"), numa_node: Some(node) })
             .into(),
+        scm_devices: [0, 1].map(|node| (format!("/dev/pmem{node}").into(), true)).into(),
+        engine_program: Some(Ok("/usr/bin/daos_engine".into())),
         tools: ["blkid", "mkfs.ext4", "ndctl", "ipmctl"].map(tool).into(),
         places: vec![
             place(PlacePurpose::State, "state_dir", "/var/lib/daos_server"),
@@ -206,6 +209,11 @@ pub fn bad() -> Facts {
         (found.driver, found.device) = (Some("nvme".to_owned()), None);
         found.uses = vec!["mounted on /home".to_owned()];
     }
+    for (_, there) in &mut bad.scm_devices {
+        *there = false;
+    }
+    bad.engine_program =
+        Some(Err(Fault::new("server", 1266, "daos_engine is missing", "install it")));
     for tool in &mut bad.tools {
         (tool.path, tool.version) = (None, None);
     }

@@ -6,9 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use daos_control::config::Surroundings;
-use daos_control::preflight::{
-    ModuleState, PlacePurpose, Preflight, Roots, Severity, observe,
-};
+use daos_control::preflight::{ModuleState, PlacePurpose, Preflight, Roots, Severity, observe};
 use daos_storage_nvme::linux::{self, LinuxNvme};
 
 fn write(root: &Path, path: &str, text: &str) {
@@ -35,10 +33,18 @@ fn kernel(root: &Path) -> Roots {
     write(root, "proc/filesystems", "nodev\tsysfs\n\text4\n");
     write(root, "sys/kernel/mm/transparent_hugepage/enabled", "always madvise [never]\n");
     write(root, "sys/class/net/eth0/type", "1\n");
-    write(root, "sys/devices/system/node/node1/meminfo", "Node 1 MemFree: 2048 kB\nNode 1 HugePages_Total: 64\n");
+    write(
+        root,
+        "sys/devices/system/node/node1/meminfo",
+        "Node 1 MemFree: 2048 kB\nNode 1 HugePages_Total: 64\n",
+    );
     fs::create_dir_all(root.join("sys/class/iommu/dmar0")).expect("iommu");
     fs::create_dir_all(root.join("sys/bus/pci/drivers/vfio-pci")).expect("driver");
-    write(root, "modules/6.1.0-lab/modules.dep", "kernel/drivers/vfio/vfio_iommu_type1.ko.xz: kernel/vfio.ko\n");
+    write(
+        root,
+        "modules/6.1.0-lab/modules.dep",
+        "kernel/drivers/vfio/vfio_iommu_type1.ko.xz: kernel/vfio.ko\n",
+    );
     write(root, "modules/6.1.0-lab/modules.builtin", "kernel/drivers/nvdimm/nd_pmem.ko\n");
     let function = "sys/devices/pci0000:80/0000:81:00.0";
     write(root, &format!("{function}/class"), "0x010802\n");
@@ -75,7 +81,10 @@ async fn a_made_up_kernel_is_read_as_it_shows_itself() {
     let facts = observe(&roots, &nvme, None, &state).await.expect("observed");
     let host = &facts.host;
     assert_eq!((host.memory.hugepages_total, host.memory.total), (64, 8 << 30));
-    assert_eq!((host.transparent_hugepages.as_str(), host.has_transparent_hugepages()), ("always madvise [never]", false));
+    assert_eq!(
+        (host.transparent_hugepages.as_str(), host.has_transparent_hugepages()),
+        ("always madvise [never]", false)
+    );
     assert_eq!(host.iommu, ["dmar0"]);
     assert_eq!(host.modules.release, "6.1.0-lab");
     let states = ["vfio_pci", "vfio_iommu_type1", "uio_pci_generic", "nd_pmem", "ext4"];
@@ -85,14 +94,26 @@ async fn a_made_up_kernel_is_read_as_it_shows_itself() {
     assert_eq!((facts.nodes[0].node, facts.nodes[0].hugepages_total), (1, 64));
     let controllers = facts.controllers.expect("listed");
     assert_eq!(controllers.len(), 1);
-    assert_eq!((controllers[0].address.as_str(), controllers[0].numa_node), ("0000:81:00.0", Some(1)));
+    assert_eq!(
+        (controllers[0].address.as_str(), controllers[0].numa_node),
+        ("0000:81:00.0", Some(1))
+    );
     assert_eq!(controllers[0].device, Some((roots.dev.join("vfio/7"), true)));
     assert_eq!(facts.pmem.len(), 1, "partitions are not listed");
     assert_eq!((facts.pmem[0].name.as_str(), facts.pmem[0].numa_node), ("pmem1", Some(1)));
-    let found: Vec<_> = facts.tools.iter().map(|tool| (tool.name, tool.path.is_some(), tool.version.as_deref())).collect();
+    let found: Vec<_> = facts
+        .tools
+        .iter()
+        .map(|tool| (tool.name, tool.path.is_some(), tool.version.as_deref()))
+        .collect();
     assert_eq!(
         found,
-        [("blkid", false, None), ("mkfs.ext4", false, None), ("ndctl", false, None), ("ipmctl", true, Some("02.00.00.3814"))]
+        [
+            ("blkid", false, None),
+            ("mkfs.ext4", false, None),
+            ("ndctl", false, None),
+            ("ipmctl", true, Some("02.00.00.3814"))
+        ]
     );
     assert_eq!(facts.places.len(), 1);
     assert_eq!((facts.places[0].purpose, facts.places[0].writable), (PlacePurpose::State, true));
@@ -115,7 +136,8 @@ async fn this_host_is_looked_at_alone() {
     assert!(report.config.is_empty() && !report.findings.is_empty());
     let thp = fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled").unwrap_or_default();
     let on = !thp.is_empty() && !thp.contains("[never]");
-    let said = report.findings.iter().find(|each| each.rule == "transparent-hugepages").expect("told");
+    let said =
+        report.findings.iter().find(|each| each.rule == "transparent-hugepages").expect("told");
     assert_eq!(said.severity == Severity::Warning, on, "{said:?}");
     let iommu = fs::read_dir("/sys/class/iommu").is_ok_and(|mut entries| entries.next().is_some());
     let said = report.findings.iter().find(|each| each.rule == "iommu").expect("told");
@@ -141,7 +163,10 @@ async fn a_configuration_with_faults_is_told_with_all_of_them_and_the_host_besid
         .filter(|each| each.rule == "config")
         .map(|each| (each.key.as_str(), each.line, each.severity))
         .collect();
-    assert_eq!(broken, [("port", Some(2), Severity::Error), ("nr_hugepages", Some(3), Severity::Error)]);
+    assert_eq!(
+        broken,
+        [("port", Some(2), Severity::Error), ("nr_hugepages", Some(3), Severity::Error)]
+    );
     assert_eq!(report.config, file.display().to_string());
     assert!(report.findings.iter().any(|each| each.rule == "iommu"));
 
@@ -151,7 +176,8 @@ async fn a_configuration_with_faults_is_told_with_all_of_them_and_the_host_besid
     assert!(report.findings[0].text.starts_with("line 1 column 11: "), "{:?}", report.findings[0]);
 
     fs::remove_file(&file).expect("removed");
-    let gone = preflight.of_file(Some(&file), &surroundings).await.expect_err("named and not there");
+    let gone =
+        preflight.of_file(Some(&file), &surroundings).await.expect_err("named and not there");
     assert!(gone.description.contains("daos_server.yml"), "{gone}");
     let alone = preflight.of_file(None, &surroundings).await;
     // This machine may have one at the system's place.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use daos_control::Fault;
 use daos_control::network::NetDevClass;
 use daos_control::preflight::rules::ALL;
 use daos_control::preflight::{
@@ -54,12 +55,19 @@ fn with_the_emulated_data_plane_what_protects_a_real_engine_is_a_notice() {
     let found = problems(findings(&ram_and_nvme("data_plane: emulated\n"), &bad()));
     for finding in &found {
         // What the stand-in needs as well: its controllers, programs, directories and ports.
-        let needed = ["controllers", "tools", "directories", "ports"].contains(&finding.rule.as_str());
+        let needed =
+            ["controllers", "pmem-devices", "engine-program", "tools", "directories", "ports"]
+                .contains(&finding.rule.as_str());
         let lasts = finding.rule == "disk-space";
         assert_eq!(finding.severity == Severity::Error, needed, "{finding:#?}");
-        assert_eq!(finding.severity == Severity::Warning, lasts && finding.code == 1481 && finding.severity != Severity::Notice, "{finding:#?}");
+        assert_eq!(
+            finding.severity == Severity::Warning,
+            lasts && finding.code == 1481 && finding.severity != Severity::Notice,
+            "{finding:#?}"
+        );
     }
-    for rule in ["iommu", "vfio-modules", "memlock", "hugepages", "transparent-hugepages", "clock"] {
+    for rule in ["iommu", "vfio-modules", "memlock", "hugepages", "transparent-hugepages", "clock"]
+    {
         let severities: Vec<_> =
             found.iter().filter(|each| each.rule == rule).map(|each| each.severity).collect();
         assert_eq!(severities, [Severity::Notice], "{rule}");
@@ -73,7 +81,8 @@ fn without_a_configuration_nothing_is_an_error_and_only_the_host_is_told() {
         ["iommu", "vfio-modules", "memlock", "transparent-hugepages", "clock", "tools"].into();
     assert!(missed.is_subset(&names(&found)), "{found:#?}");
     let hard: Vec<_> = found.iter().filter(|each| each.severity == Severity::Error).collect();
-    assert!(hard.iter().all(|each| each.rule == "directories"), "{hard:#?}");
+    let own = ["directories", "pmem-devices", "engine-program"];
+    assert!(hard.iter().all(|each| own.contains(&each.rule.as_str())), "{hard:#?}");
     assert!(found.iter().all(|each| each.key.is_empty() || each.line.is_none()));
     assert_eq!(problems(check(None, &facts())), []);
 }
@@ -82,15 +91,27 @@ fn without_a_configuration_nothing_is_an_error_and_only_the_host_is_told() {
 fn iommu() {
     let bare = with(|host| host.iommu.clear());
     let found = protects(&ram_and_nvme(""), &bare, "iommu", 602);
-    assert!(found.fix.contains("intel_iommu=on") && found.fix.contains("amd_iommu=on"), "{found:?}");
+    assert!(
+        found.fix.contains("intel_iommu=on") && found.fix.contains("amd_iommu=on"),
+        "{found:?}"
+    );
     assert_eq!(found.evidence[0].source, "/sys/class/iommu");
     let found = protects(&ram_and_nvme("disable_vfio: true\n"), &facts(), "iommu", 614);
     assert_eq!((found.key.as_str(), found.line), ("disable_vfio", Some(2)));
     // Root does without, on uio; it is told.
     let root = with(|host| (host.is_root, host.iommu) = (true, Vec::new()));
-    assert_eq!(told(&ram_and_nvme(""), &root), [("iommu".into(), Severity::Notice, 602, String::new())]);
-    let files = ram_and_nvme("").replace("class: nvme, bdev_list: ['0000:81:00.0']", "class: file, bdev_size: 1, bdev_list: [/tmp/0]");
-    let files = files.replace("class: nvme, bdev_list: ['0000:82:00.0']", "class: file, bdev_size: 1, bdev_list: [/tmp/1]");
+    assert_eq!(
+        told(&ram_and_nvme(""), &root),
+        [("iommu".into(), Severity::Notice, 602, String::new())]
+    );
+    let files = ram_and_nvme("").replace(
+        "class: nvme, bdev_list: ['0000:81:00.0']",
+        "class: file, bdev_size: 1, bdev_list: [/tmp/0]",
+    );
+    let files = files.replace(
+        "class: nvme, bdev_list: ['0000:82:00.0']",
+        "class: file, bdev_size: 1, bdev_list: [/tmp/1]",
+    );
     assert_eq!(told(&files, &bare), [], "no NVMe, no IOMMU");
 }
 
@@ -162,7 +183,9 @@ fn hugepages_of_each_node() {
     assert_eq!(found.subject, "node 1");
     assert!(found.text.contains("has 195 of the 1024 huge pages of 2 MiB"), "{found:?}");
     assert!(
-        found.fix.contains("echo 1024 > /sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages"),
+        found.fix.contains(
+            "echo 1024 > /sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages"
+        ),
         "{found:?}"
     );
     // A start as root asks the kernel for the rest.
@@ -195,7 +218,10 @@ fn hugepage_count() {
 
 #[test]
 fn control_interface() {
-    for text in [ram_and_nvme("control_iface: eth7\n"), ram_and_nvme("control_iface: eth7\ndata_plane: emulated\n")] {
+    for text in [
+        ram_and_nvme("control_iface: eth7\n"),
+        ram_and_nvme("control_iface: eth7\ndata_plane: emulated\n"),
+    ] {
         let found = problems(findings(&text, &facts()));
         assert_eq!((found[0].code, found[0].severity), (739, Severity::Error));
         assert_eq!(found[0].evidence[0].seen, "eth0, eth1");
@@ -206,7 +232,10 @@ fn control_interface() {
 fn fabric_interface() {
     let text = ram_and_nvme("").replace("fabric_iface: eth1", "fabric_iface: eth9");
     let found = problems(findings(&text, &facts()));
-    assert!(found.iter().any(|each| (each.rule.as_str(), each.code) == ("fabric-interface", 701)), "{found:#?}");
+    assert!(
+        found.iter().any(|each| (each.rule.as_str(), each.code) == ("fabric-interface", 701)),
+        "{found:#?}"
+    );
     let mixed = with(|host| host.network.interfaces[1].class = NetDevClass::INFINIBAND);
     protects(&ram_and_nvme(""), &mixed, "fabric-interface", 613);
 }
@@ -219,9 +248,13 @@ fn numa_engines() {
         0,
         "both on one node is even"
     );
-    let pinned = ram_and_nvme("").replace("fabric_iface: eth1", "pinned_numa_node: 0\n  fabric_iface: eth1");
+    let pinned =
+        ram_and_nvme("").replace("fabric_iface: eth1", "pinned_numa_node: 0\n  fabric_iface: eth1");
     let found = told(&pinned, &facts());
-    assert!(found.contains(&("numa-engines".to_owned(), Severity::Notice, 1480, "engine 1".to_owned())), "{found:?}");
+    assert!(
+        found.contains(&("numa-engines".to_owned(), Severity::Notice, 1480, "engine 1".to_owned())),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -230,7 +263,10 @@ fn numa_devices() {
     far.controllers = Ok(vec![controller("0000:81:00.0", 1), controller("0000:82:00.0", 1)]);
     let found = problems(findings(&ram_and_nvme(""), &far));
     assert_eq!(found.len(), 1, "{found:#?}");
-    assert_eq!((found[0].severity, found[0].code, found[0].subject.as_str()), (Severity::Warning, 1480, "engine 0"));
+    assert_eq!(
+        (found[0].severity, found[0].code, found[0].subject.as_str()),
+        (Severity::Warning, 1480, "engine 0")
+    );
     assert!(found[0].text.contains("SSD 0000:81:00.0 is at node 1, its engine at node 0"));
     assert!(found[0].fix.contains("pinned_numa_node: 1"));
     let mut far = facts();
@@ -252,11 +288,15 @@ fn controllers_are_there_and_not_used_by_the_host() {
         found.uses = vec!["namespace 1 is mounted on /home".to_owned()];
     }
     for text in [text.clone(), format!("data_plane: emulated\n{text}")] {
-        let error = |code, at: &str| ("controllers".to_owned(), Severity::Error, code, at.to_owned());
+        let error =
+            |code, at: &str| ("controllers".to_owned(), Severity::Error, code, at.to_owned());
         assert_eq!(told(&text, &facts), [error(1225, "0000:81:00.0"), error(304, "0000:82:00.0")]);
     }
     facts.controllers = Err("no permission".to_owned());
-    assert_eq!(told(&text, &facts), [("controllers".to_owned(), Severity::Error, 304, String::new())]);
+    assert_eq!(
+        told(&text, &facts),
+        [("controllers".to_owned(), Severity::Error, 304, String::new())]
+    );
 }
 
 #[test]
@@ -275,6 +315,29 @@ fn vfio_access() {
     assert!(found.text.contains("driver nvme has it"), "{found:?}");
     unprepared.host.is_root = true;
     assert_eq!(told(&ram_and_nvme(""), &unprepared), [], "a start as root prepares");
+}
+
+#[test]
+fn pmem_devices() {
+    let mut facts = facts();
+    facts.scm_devices[1].1 = false;
+    let found = problems(findings(&pmem_and_nvme(""), &facts));
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!(
+        (found[0].code, found[0].subject.as_str(), found[0].line),
+        (204, "/dev/pmem1", Some(13))
+    );
+}
+
+#[test]
+fn engine_program() {
+    let mut facts = facts();
+    facts.engine_program =
+        Some(Err(Fault::new("server", 1266, "daos_engine is not there", "install it")));
+    for plane in ["", "data_plane: emulated\n"] {
+        let error = ("engine-program".to_owned(), Severity::Error, 1266, String::new());
+        assert_eq!(told(&ram_and_nvme(plane), &facts), [error]);
+    }
 }
 
 #[test]
@@ -299,7 +362,10 @@ fn tools() {
     let row = |severity, code, name: &str| ("tools".to_owned(), severity, code, name.to_owned());
     assert_eq!(told(&ram_and_nvme(""), &without("blkid")), [row(Severity::Error, 1218, "blkid")]);
     assert_eq!(told(&ram_and_nvme(""), &without("mkfs.ext4")), []);
-    assert_eq!(told(&pmem_and_nvme(""), &without("mkfs.ext4")), [row(Severity::Error, 1479, "mkfs.ext4")]);
+    assert_eq!(
+        told(&pmem_and_nvme(""), &without("mkfs.ext4")),
+        [row(Severity::Error, 1479, "mkfs.ext4")]
+    );
     assert_eq!(told(&pmem_and_nvme(""), &without("ndctl")), [row(Severity::Warning, 1, "ndctl")]);
     let mut bad = facts();
     for tool in bad.tools.iter_mut().filter(|tool| tool.name == "ipmctl") {
@@ -360,7 +426,8 @@ fn disk_space() {
 #[test]
 fn clock() {
     let mut facts = facts();
-    for state in [Ok(ClockFacts { synchronised: false, max_error_us: 0 }), Err("EPERM".to_owned())] {
+    for state in [Ok(ClockFacts { synchronised: false, max_error_us: 0 }), Err("EPERM".to_owned())]
+    {
         facts.clock = state;
         let row = |severity| ("clock".to_owned(), severity, 1482, String::new());
         assert_eq!(told(&ram_and_nvme(""), &facts), [row(Severity::Warning)]);
@@ -375,8 +442,12 @@ fn ports() {
         port.holder = Some(PortHolder { process: "pid 7 (nginx)".to_owned(), ours: false });
     }
     let found = problems(findings(&ram_and_nvme(""), &facts));
-    let rows: Vec<_> = found.iter().map(|each| (each.code, each.subject.as_str(), each.key.as_str())).collect();
-    assert_eq!(rows, [(1361, "control port", "port"), (1483, "engine 0", "engines[0].fabric_iface_port")]);
+    let rows: Vec<_> =
+        found.iter().map(|each| (each.code, each.subject.as_str(), each.key.as_str())).collect();
+    assert_eq!(
+        rows,
+        [(1361, "control port", "port"), (1483, "engine 0", "engines[0].fabric_iface_port")]
+    );
     assert!(found.iter().all(|each| each.severity == Severity::Error));
     assert_eq!(found[0].text, "port 10001 is in use by pid 7 (nginx)");
     for port in &mut facts.ports {

@@ -6,7 +6,10 @@ use daos_control::preflight::{Finding, Severity, check_host, fit_to_host, rules}
 use crate::hosts::{bad, facts, findings, load, pmem_and_nvme, ram_and_nvme};
 
 fn of_start(finding: &&Finding) -> bool {
-    rules::ALL.iter().any(|rule| rule.row().at_start && rule.row().name == finding.rule)
+    let name = finding.rule.as_str();
+    // The program is looked for when the server is put together, a moment later.
+    name != "engine-program"
+        && rules::ALL.iter().any(|rule| rule.row().at_start && rule.row().name == name)
 }
 
 #[test]
@@ -19,9 +22,8 @@ fn a_start_refuses_what_preflight_calls_an_error_in_the_same_words() {
             let words = |worst: &[Severity]| -> Vec<(i32, String, String, String)> {
                 let found = found.iter().filter(of_start);
                 let found = found.filter(|each| worst.contains(&each.severity));
-                let words = found.map(|each| {
-                    (each.code, each.key.clone(), each.text.clone(), each.fix.clone())
-                });
+                let words = found
+                    .map(|each| (each.code, each.key.clone(), each.text.clone(), each.fix.clone()));
                 words.collect()
             };
             let refused = verdict.faults.iter().map(|found| {

@@ -18,8 +18,7 @@ pub fn run(global: &Global, options: &Options) -> Result<()> {
     let (_, bdev) = providers_of_this_host(&surroundings.default_state_dir);
     let state_dir = surroundings.default_state_dir.clone();
     let preflight = Preflight { roots: Roots::default(), bdev, state_dir };
-    let report =
-        runtime.block_on(preflight.of_file(global.config.as_deref(), &surroundings))?;
+    let report = runtime.block_on(preflight.of_file(global.config.as_deref(), &surroundings))?;
     if global.json {
         print(&format!("{:#}\n", report.data()))?;
     } else {

@@ -10,8 +10,7 @@ use super::table::banner;
 pub fn preflights(results: &HostResults<Report>, verbose: bool, names: HostNames) -> String {
     let texts = results.answers.iter().map(|(host, report)| (host, report.text(verbose)));
     let groups = group_equal(texts, Clone::clone);
-    let blocks = groups
-        .into_iter()
-        .map(|(hosts, text)| format!("{}{text}", banner(&names.set(&hosts), 0)));
+    let blocks =
+        groups.into_iter().map(|(hosts, text)| format!("{}{text}", banner(&names.set(&hosts), 0)));
     blocks.collect::<Vec<_>>().join("\n")
 }

@@ -60,7 +60,8 @@ fn ready() -> PreflightResp {
 #[test]
 fn equal_hosts_are_told_once_and_the_worst_comes_first() {
     let (first, second) = Fake::siblings();
-    let (first, second) = (first.answers(CHECK, lacking("1 GiB")), second.answers(CHECK, lacking("2 GiB")));
+    let (first, second) =
+        (first.answers(CHECK, lacking("1 GiB")), second.answers(CHECK, lacking("2 GiB")));
     let run = |line: &str| Dmg::new(first.port(), line).run();
     run("system preflight -l 127.0.0.[2-4]").is("system_preflight");
     // What was read where a check holds differs, and is shown when it is asked for.
@@ -68,7 +69,8 @@ fn equal_hosts_are_told_once_and_the_worst_comes_first() {
     let json = run("system preflight -j -l 127.0.0.[2-4]").json();
     let groups = json["response"]["host_preflights"].as_object().unwrap();
     assert_eq!(groups.len(), 2, "{json:#}");
-    let group = groups.values().find(|group| group["hosts"] == format!("127.0.0.2:{}", first.port()));
+    let group =
+        groups.values().find(|group| group["hosts"] == format!("127.0.0.2:{}", first.port()));
     let report = &group.unwrap()["preflight"];
     assert_eq!(report["counts"]["error"], 1);
     assert_eq!(report["findings"][2]["evidence"][0]["seen"], "HugePages_Total 195");

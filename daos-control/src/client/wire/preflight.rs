@@ -35,7 +35,8 @@ fn finding(host: &HostAddr, found: v1::PreflightFinding) -> Result<Finding, Call
         }
     };
     let v1::PreflightFinding { rule, fault, subject, text, key, line, evidence, fix, .. } = found;
-    let evidence = evidence.into_iter().map(|each| Evidence { source: each.source, seen: each.seen });
+    let evidence =
+        evidence.into_iter().map(|each| Evidence { source: each.source, seen: each.seen });
     Ok(Finding {
         rule,
         severity,

@@ -75,6 +75,33 @@ pub(super) fn controllers(findings: &mut Findings<'_>, facts: &Facts) {
     }
 }
 
+/// Persistent memory devices appear when namespaces are made.
+pub(super) fn persistent_memory(findings: &mut Findings<'_>, facts: &Facts) {
+    for (device, there) in &facts.scm_devices {
+        let path = device.display().to_string();
+        if *there {
+            findings.passed(Rule::PmemDevices, &path, "there", &path, "exists");
+            continue;
+        }
+        let key = findings.asked().and_then(|asked| {
+            let mut engines = asked.config.engines.iter();
+            let of = |engine: &&EngineConfig| matches!(&engine.scm, ScmTier::Dcpm { device: own, .. } if own == device);
+            Some(asked.storage_key(engines.find(of)?.index, "scm_list"))
+        });
+        findings.require(
+            Problem::new(
+                Rule::PmemDevices,
+                code::SCM_FORMAT_MISSING_DEVICE,
+                "there is no such device",
+                "as root `daos_server storage prepare --scm-only`, or name a device that is there",
+            )
+            .about(&path)
+            .at(key.unwrap_or_default())
+            .seen(&path, "does not exist"),
+        );
+    }
+}
+
 /// A plain user can use only what was prepared for it.
 pub(super) fn access(findings: &mut Findings<'_>, facts: &Facts) {
     let wanted = configured(findings);
@@ -123,7 +150,9 @@ pub(super) fn nodes(findings: &mut Findings<'_>, facts: &Facts) {
                 continue;
             }
             let text = format!("{device} is at node {at}, its engine at node {node}");
-            let fix = format!("set `pinned_numa_node: {at}` with an interface at that node, or give the engine a device at node {node}");
+            let fix = format!(
+                "set `pinned_numa_node: {at}` with an interface at that node, or give the engine a device at node {node}"
+            );
             findings.advise(
                 Problem::new(Rule::NumaDevices, code::HOST_NUMA_PLACEMENT, text, fix)
                     .about(format!("engine {}", engine.index))

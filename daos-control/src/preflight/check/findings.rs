@@ -28,7 +28,15 @@ impl Problem {
         fix: impl Into<String>,
     ) -> Self {
         let (text, fix) = (text.into(), fix.into());
-        Self { rule, code, subject: String::new(), key: String::new(), text, fix, evidence: Vec::new() }
+        Self {
+            rule,
+            code,
+            subject: String::new(),
+            key: String::new(),
+            text,
+            fix,
+            evidence: Vec::new(),
+        }
     }
 
     /// What it is about, when not the whole host.
@@ -125,7 +133,8 @@ impl<'a> Findings<'a> {
             None => self.add(problem, Severity::Warning),
             Some(DataPlane::Emulated) => {
                 if self.relaxed.insert((problem.rule, problem.code)) {
-                    let refused = format!("; a real engine would refuse this (fault {})", problem.code);
+                    let refused =
+                        format!("; a real engine would refuse this (fault {})", problem.code);
                     problem.text.push_str(&refused);
                     self.add(problem, Severity::Notice);
                 }

@@ -9,8 +9,8 @@ mod memory;
 mod network;
 mod nvme;
 mod pages;
-mod places;
 mod placement;
+mod places;
 mod software;
 
 use std::net::Ipv4Addr;
@@ -51,9 +51,11 @@ pub fn check(asked: Option<Asked<'_>>, facts: &Facts) -> Vec<Finding> {
     let _chosen = for_start(&mut findings, &facts.host);
     pages::of_nodes(&mut findings, &facts.host, &facts.nodes);
     devices::controllers(&mut findings, facts);
+    devices::persistent_memory(&mut findings, facts);
     devices::access(&mut findings, facts);
     devices::nodes(&mut findings, facts);
     software::modules(&mut findings, facts);
+    software::engine_program(&mut findings, facts);
     software::tools(&mut findings, facts);
     places::directories(&mut findings, &facts.host, &facts.places);
     places::room(&mut findings, &facts.places);

@@ -102,7 +102,8 @@ pub(super) fn fabric(findings: &mut Findings<'_>, facts: &HostFacts) {
             ),
         }
     }
-    let (first, class) = classes.first_key_value().map_or((0, 0), |(first, class)| (*first, *class));
+    let (first, class) =
+        classes.first_key_value().map_or((0, 0), |(first, class)| (*first, *class));
     for (index, other) in classes.iter().filter(|(_, other)| **other != class) {
         findings.protect(
             Problem::new(

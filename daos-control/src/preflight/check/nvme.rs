@@ -35,8 +35,7 @@ pub(super) fn iommu(findings: &mut Findings<'_>, facts: &HostFacts) {
     if !wants_nvme(findings) {
         return;
     }
-    let seen =
-        if facts.has_iommu() { facts.iommu.join(", ") } else { "empty".to_owned() };
+    let seen = if facts.has_iommu() { facts.iommu.join(", ") } else { "empty".to_owned() };
     if vfio_is_off(findings) && !facts.is_root {
         findings.protect(
             Problem::new(
@@ -61,7 +60,8 @@ pub(super) fn iommu(findings: &mut Findings<'_>, facts: &HostFacts) {
         if facts.is_root {
             findings.notice(problem("there is no IOMMU, so only root can run engines with NVMe"));
         } else {
-            findings.protect(problem("NVMe as a plain user needs an IOMMU, and the host shows none"));
+            findings
+                .protect(problem("NVMe as a plain user needs an IOMMU, and the host shows none"));
         }
     }
 }

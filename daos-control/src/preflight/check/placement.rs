@@ -38,7 +38,9 @@ pub(super) fn engines(findings: &mut Findings<'_>, facts: &HostFacts) {
     }
     for engine in &config.engines {
         let Some(node) = interface_node(engine, facts) else { continue };
-        let Some(pinned) = engine.pinned_numa_node.filter(|pinned| *pinned != node) else { continue };
+        let Some(pinned) = engine.pinned_numa_node.filter(|pinned| *pinned != node) else {
+            continue;
+        };
         let interface = &engine.fabric.interface;
         findings.notice(
             Problem::new(

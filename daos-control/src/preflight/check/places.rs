@@ -1,6 +1,8 @@
 //! Directories and room in them, the clock, and ports.
 
-use super::super::facts::{ClockFacts, HostFacts, PlaceFacts, PlacePurpose, PortFacts, PortPurpose};
+use super::super::facts::{
+    ClockFacts, HostFacts, PlaceFacts, PlacePurpose, PortFacts, PortPurpose,
+};
 use super::super::rules::Rule;
 use super::{Findings, Problem};
 use crate::fault::code;
@@ -53,7 +55,10 @@ pub(super) fn directories(findings: &mut Findings<'_>, facts: &HostFacts, places
         let problem = Problem::new(Rule::Directories, code::HOST_DIRECTORY, text, fix)
             .about(&path)
             .at(&place.key)
-            .seen(&place.existing.display().to_string(), if place.writable { "exists" } else { "may not be written" });
+            .seen(
+                &place.existing.display().to_string(),
+                if place.writable { "exists" } else { "may not be written" },
+            );
         // An engine that has no log file goes on without one.
         if place.purpose == PlacePurpose::Log && place.key != "control_log_file" {
             findings.warn(problem);
@@ -68,7 +73,9 @@ pub(super) fn room(findings: &mut Findings<'_>, places: &[PlaceFacts]) {
     for place in places {
         let (path, purpose) = (place.path.display().to_string(), name(place.purpose));
         let problem = |text: String, fix: &str| {
-            Problem::new(Rule::DiskSpace, code::HOST_DIRECTORY, text, fix).about(&path).at(&place.key)
+            Problem::new(Rule::DiskSpace, code::HOST_DIRECTORY, text, fix)
+                .about(&path)
+                .at(&place.key)
         };
         if place.in_memory && is_made(place.purpose) {
             let text = format!("{purpose} in memory is gone after a reboot");

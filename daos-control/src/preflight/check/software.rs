@@ -16,9 +16,8 @@ fn is_dcpm(engine: &EngineConfig) -> bool {
 }
 
 fn has_block_devices(engine: &EngineConfig) -> bool {
-    let blocks = |media: &BdevMedia| {
-        matches!(media, BdevMedia::Nvme { .. } | BdevMedia::Kdev { .. })
-    };
+    let blocks =
+        |media: &BdevMedia| matches!(media, BdevMedia::Nvme { .. } | BdevMedia::Kdev { .. });
     is_dcpm(engine) || engine.bdevs.iter().any(|tier| blocks(&tier.media))
 }
 
@@ -52,6 +51,28 @@ pub(super) fn modules(findings: &mut Findings<'_>, facts: &Facts) {
     }
 }
 
+/// The data plane itself; a start says the same.
+pub(super) fn engine_program(findings: &mut Findings<'_>, facts: &Facts) {
+    let source = "PATH and the directory of daos_server";
+    match &facts.engine_program {
+        None => {}
+        Some(Ok(path)) => {
+            let (name, text) = ("", "installed");
+            findings.passed(Rule::EngineProgram, name, text, source, path.display());
+        }
+        Some(Err(fault)) => findings.require(
+            Problem::new(
+                Rule::EngineProgram,
+                code::ENGINE_PROGRAM_MISSING,
+                &fault.description,
+                &fault.resolution,
+            )
+            .at("data_plane")
+            .seen(source, "not there"),
+        ),
+    }
+}
+
 /// How much a program that is missing matters.
 enum Need {
     /// What is configured does not work without it.
@@ -65,9 +86,8 @@ enum Need {
 /// The programs the configured storage needs.
 pub(super) fn tools(findings: &mut Findings<'_>, facts: &Facts) {
     let engines = findings.asked().map(|asked| &asked.config.engines);
-    let any = |holds: fn(&EngineConfig) -> bool| {
-        engines.is_some_and(|engines| engines.iter().any(holds))
-    };
+    let any =
+        |holds: fn(&EngineConfig) -> bool| engines.is_some_and(|engines| engines.iter().any(holds));
     let (dcpm, blocks) = (any(is_dcpm), any(has_block_devices));
     for tool in &facts.tools {
         let need = match tool.name {

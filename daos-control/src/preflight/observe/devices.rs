@@ -7,7 +7,8 @@ use daos_storage_nvme::{BdevClass, BdevProvider, NvmeController, ScanRequest};
 use rustix::fs::{Access, access};
 
 use super::{Roots, names, numa_node};
-use crate::preflight::{ControllerFacts, PmemFacts};
+use crate::config::{EngineConfig, ScmTier};
+use crate::preflight::{Asked, ControllerFacts, PmemFacts};
 
 /// All controllers, or why they cannot be listed.
 pub(super) async fn controllers(
@@ -30,7 +31,12 @@ fn facts(roots: &Roots, controller: &NvmeController) -> ControllerFacts {
             let may = access(&file, Access::READ_OK | Access::WRITE_OK).is_ok();
             (file, may)
         }),
-        uses: controller.uses().into_iter().filter(|by| by_the_host(by)).map(ToString::to_string).collect(),
+        uses: controller
+            .uses()
+            .into_iter()
+            .filter(|by| by_the_host(by))
+            .map(ToString::to_string)
+            .collect(),
     }
 }
 
@@ -56,10 +62,21 @@ fn device(roots: &Roots, controller: &NvmeController) -> Option<PathBuf> {
     }
 }
 
+/// The devices of class dcpm that engines are to have.
+pub(super) fn configured_scm(asked: Option<Asked<'_>>) -> Vec<PathBuf> {
+    let engines = asked.map(|asked| asked.config.engines.iter()).into_iter().flatten();
+    let device = |engine: &EngineConfig| match &engine.scm {
+        ScmTier::Dcpm { device, .. } => Some(device.clone()),
+        ScmTier::Ram { .. } => None,
+    };
+    engines.filter_map(device).collect()
+}
+
 /// Whole persistent memory block devices: `pmem0`, `pmem1.1`, not their partitions.
 pub(super) fn pmem(roots: &Roots) -> Vec<PmemFacts> {
     let block = roots.sys.join("class/block");
-    let whole = |name: &String| name.starts_with("pmem") && !block.join(name).join("partition").exists();
+    let whole =
+        |name: &String| name.starts_with("pmem") && !block.join(name).join("partition").exists();
     let found = names(&block).into_iter().filter(whole);
     found
         .map(|name| PmemFacts { numa_node: numa_node(&block.join(&name).join("device")), name })

@@ -64,6 +64,9 @@ pub async fn observe(
     let controllers = devices::controllers(roots, bdev).await;
     let tools = tools::find(roots).await;
     let (places, ports) = (places::wanted(asked, state_dir), ports::wanted(asked));
+    let scm_devices = devices::configured_scm(asked);
+    let with_engines = asked.filter(|asked| !asked.config.engines.is_empty());
+    let plane = with_engines.map(|asked| asked.config.data_plane);
     let roots = roots.clone();
     // The search for who holds a port may go through every process of the host.
     let looked = tokio::task::spawn_blocking(move || {
@@ -75,6 +78,14 @@ pub async fn observe(
             nodes,
             controllers,
             pmem: devices::pmem(&roots),
+            scm_devices: scm_devices
+                .into_iter()
+                .map(|device| {
+                    let there = device.exists();
+                    (device, there)
+                })
+                .collect(),
+            engine_program: plane.map(tools::engine_program),
             tools,
             places: places.into_iter().map(places::look).collect(),
             clock: sys::clock().map_err(|error| error.to_string()),

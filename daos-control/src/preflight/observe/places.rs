@@ -52,9 +52,9 @@ pub(super) fn look(wanted: Wanted) -> PlaceFacts {
     let Wanted { purpose, key, path } = wanted;
     let existing = path.ancestors().find(|each| each.exists()).unwrap_or(Path::new("/")).to_owned();
     let files = filesystem_of(&existing).ok();
-    let in_memory = files.as_ref().is_some_and(|files| {
-        matches!(files.kind, FilesystemKind::Tmpfs | FilesystemKind::Ramfs)
-    });
+    let in_memory = files
+        .as_ref()
+        .is_some_and(|files| matches!(files.kind, FilesystemKind::Tmpfs | FilesystemKind::Ramfs));
     // A file system without a limit says that it has no room at all.
     let limited = files.as_ref().filter(|files| files.total_bytes > 0);
     PlaceFacts {

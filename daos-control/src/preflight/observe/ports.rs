@@ -58,9 +58,10 @@ mod tests {
         let holder = on(Some("lo")).unwrap();
         assert!(holder.ours && holder.process.contains(&std::process::id().to_string()));
         assert!(on(None).is_some());
-        let other = network.interfaces.iter().find(|each| {
-            each.addresses.first().is_some_and(|address| !address.is_loopback())
-        });
+        let other = network
+            .interfaces
+            .iter()
+            .find(|each| each.addresses.first().is_some_and(|address| !address.is_loopback()));
         if let Some(other) = other {
             assert_eq!(on(Some(&other.name)), None);
         }

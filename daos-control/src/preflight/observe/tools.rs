@@ -7,7 +7,11 @@ use std::time::Duration;
 use rustix::fs::{Access, access};
 
 use super::Roots;
+use crate::config::DataPlane;
+use crate::engine_command::binary_name;
+use crate::fault::Fault;
 use crate::preflight::ToolFacts;
+use crate::supervisor::find_program;
 
 /// How long a program may take to say its version.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -27,6 +31,13 @@ pub(super) async fn find(roots: &Roots) -> Vec<ToolFacts> {
         found.push(ToolFacts { name, path, version });
     }
     found
+}
+
+/// The program of the data plane, as a start looks for it.
+pub(super) fn engine_program(plane: DataPlane) -> Result<PathBuf, Fault> {
+    let path = std::env::var_os("PATH");
+    let running = std::env::current_exe().unwrap_or_default();
+    find_program(binary_name(plane), path.as_deref(), &running).map_err(Fault::from)
 }
 
 fn search(roots: &Roots, name: &str) -> Option<PathBuf> {

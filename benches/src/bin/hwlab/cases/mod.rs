@@ -5,6 +5,7 @@ mod nvme_format;
 mod nvme_power;
 mod nvme_prepare;
 mod nvme_scan;
+mod preflight;
 mod site;
 
 use anyhow::Result;
@@ -40,4 +41,9 @@ pub const ALL: &[Case] = &[
     Case { name: "format_of_a_bound_controller_survives_a_kill", run: nvme_bound::survives_a_kill },
     Case { name: "power_cut_during_format", run: nvme_power::cut_during_format },
     Case { name: "power_cut_during_prepare", run: nvme_power::cut_during_prepare },
+    Case { name: "preflight_names_a_missing_iommu", run: preflight::without_iommu },
+    Case {
+        name: "preflight_names_what_is_missing_and_how_to_mend_it",
+        run: preflight::remedies_make_ready,
+    },
 ];
