@@ -37,7 +37,7 @@ pub(crate) mod testing;
 mod validate;
 
 #[cfg(feature = "server")]
-pub(crate) use self::validate::{INVALID, storage_key};
+pub(crate) use self::validate::{INVALID, storage_key, vmd_of};
 #[cfg(feature = "server")]
 pub use self::{
     active::{ACTIVE_FILE_NAME, NotSaved, save_active},
@@ -50,5 +50,3 @@ pub use self::{
     model::*,
     validate::{Refused, Validated, validate},
 };
-#[cfg(feature = "server")]
-pub(crate) use self::validate::{INVALID, storage_key, vmd_of};

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::config::HostMemory;
+use super::device_names::DeviceNames;
+use crate::config::{HostMemory, ServerConfig};
 use crate::fault::Fault;
 use crate::network::Network;
 use crate::scan::NodeMemory;
@@ -29,9 +30,17 @@ pub struct HostFacts {
     pub memlock: Option<u64>,
     /// Interfaces and NUMA nodes.
     pub network: Network,
+    /// Where the paths of the configuration lead; empty when nobody looked.
+    pub devices: DeviceNames,
 }
 
 impl HostFacts {
+    /// The same host, with a look at where the paths of `config` lead.
+    #[must_use]
+    pub fn with_devices_of(self, config: &ServerConfig) -> Self {
+        Self { devices: DeviceNames::observe(config), ..self }
+    }
+
     /// Whether transparent huge pages are used.
     #[must_use]
     pub fn has_transparent_hugepages(&self) -> bool {

@@ -8,6 +8,8 @@
 #[cfg(feature = "server")]
 mod check;
 #[cfg(feature = "server")]
+mod device_names;
+#[cfg(feature = "server")]
 mod facts;
 mod finding;
 #[cfg(feature = "server")]
@@ -30,6 +32,7 @@ pub use report::Report;
 #[cfg(feature = "server")]
 pub use self::{
     check::check,
+    device_names::DeviceNames,
     facts::{
         ClockFacts, ControllerFacts, Facts, HostFacts, ModuleState, Modules, PlaceFacts,
         PlacePurpose, PmemFacts, PortFacts, PortHolder, PortPurpose, ToolFacts,

@@ -82,6 +82,10 @@ rules! {
     NumaEngines "numa-engines" true [SERVER_CONFIG_ENGINE_NUMA_IMBALANCE, HOST_NUMA_PLACEMENT]
         "Engines are spread evenly over NUMA nodes, each at the node of its interface",
         "`/sys/class/net/*/device/numa_node`";
+    SameDevice "same-device" true
+        [SERVER_CONFIG_DUPLICATE_SCM_MOUNT, SERVER_CONFIG_DUPLICATE_SCM_DEVICE_LIST, SERVER_CONFIG_OVERLAPPING_BDEV_DEVICE_LIST, CONFIG_SAME_DEVICE]
+        "Every device, mount and directory of the configuration is used once, under whatever names",
+        "links, device numbers, `/sys/dev/block`";
     NumaDevices "numa-devices" false [HOST_NUMA_PLACEMENT]
         "SSDs and persistent memory are at the NUMA node of their engine",
         "`/sys/bus/pci/devices/*/numa_node`, `/sys/class/block/pmem*/device/numa_node`";

@@ -4,7 +4,9 @@ use std::net::Ipv4Addr;
 
 use daos_control::config::HostMemory;
 use daos_control::network::{Interface, NetDevClass, Network};
-use daos_control::preflight::{DeviceNames, HostFacts, HostVerdict, ModuleState, Modules, check_host};
+use daos_control::preflight::{
+    DeviceNames, HostFacts, HostVerdict, ModuleState, Modules, check_host,
+};
 
 use crate::support::load;
 

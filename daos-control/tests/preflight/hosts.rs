@@ -7,9 +7,9 @@ use daos_control::Fault;
 use daos_control::config::{CommandLine, HostMemory, Loaded, Surroundings, parse};
 use daos_control::network::{Interface, NetDevClass, Network};
 use daos_control::preflight::{
-    Asked, ClockFacts, ConfigKeys, ControllerFacts, Facts, Finding, HostFacts, ModuleState,
-    Modules, PlaceFacts, PlacePurpose, PmemFacts, PortFacts, PortPurpose, Severity, ToolFacts,
-    check,
+    Asked, ClockFacts, ConfigKeys, ControllerFacts, DeviceNames, Facts, Finding, HostFacts,
+    ModuleState, Modules, PlaceFacts, PlacePurpose, PmemFacts, PortFacts, PortPurpose, Severity,
+    ToolFacts, check,
 };
 use daos_control::scan::NodeMemory;
 
@@ -92,6 +92,7 @@ pub fn host() -> HostFacts {
             numa_nodes: 2,
             cores_per_numa: 8,
         },
+        devices: DeviceNames::default(),
     }
 }
 

@@ -76,7 +76,7 @@ impl<'a> Findings<'a> {
     }
 
     /// The configuration.
-    pub(super) fn asked(&self) -> Option<Asked<'a>> {
+    pub(in super::super) fn asked(&self) -> Option<Asked<'a>> {
         self.asked
     }
 
@@ -108,7 +108,7 @@ impl<'a> Findings<'a> {
     }
 
     /// As `passed`, when nothing was found against the rule.
-    pub(super) fn passed_so_far(
+    pub(in super::super) fn passed_so_far(
         &mut self,
         rule: Rule,
         text: impl Into<String>,

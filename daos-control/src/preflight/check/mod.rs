@@ -17,6 +17,7 @@ use std::net::Ipv4Addr;
 
 pub(super) use findings::{Findings, Problem};
 
+use super::device_names::apart;
 use super::facts::{Facts, HostFacts};
 use super::finding::Finding;
 use super::keys::Asked;
@@ -41,6 +42,7 @@ pub(super) fn for_start(findings: &mut Findings<'_>, facts: &HostFacts) -> Chose
     nvme::memlock(findings, facts);
     network::fabric(findings, facts);
     placement::engines(findings, facts);
+    apart(findings, &facts.devices);
     Chosen { ram_tier_gib, control_address }
 }
 

@@ -6,7 +6,7 @@ use std::io;
 use super::{Roots, modules, names, text};
 use crate::config::HostMemory;
 use crate::network;
-use crate::preflight::HostFacts;
+use crate::preflight::{DeviceNames, HostFacts};
 
 impl HostFacts {
     /// Looks at this host.
@@ -41,6 +41,7 @@ impl HostFacts {
             modules: modules::find(roots),
             memlock: rustix::process::getrlimit(rustix::process::Resource::Memlock).current,
             network: network.map_err(io::Error::other)?,
+            devices: DeviceNames::default(),
         })
     }
 }

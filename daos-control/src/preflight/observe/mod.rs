@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use daos_storage_nvme::BdevProvider;
 
+use super::device_names::DeviceNames;
 use super::facts::Facts;
 use super::facts::HostFacts;
 use super::keys::Asked;
@@ -67,10 +68,11 @@ pub async fn observe(
     let scm_devices = devices::configured_scm(asked);
     let with_engines = asked.filter(|asked| !asked.config.engines.is_empty());
     let plane = with_engines.map(|asked| asked.config.data_plane);
+    let devices = asked.map(|asked| DeviceNames::observe(asked.config)).unwrap_or_default();
     let roots = roots.clone();
     // The search for who holds a port may go through every process of the host.
     let looked = tokio::task::spawn_blocking(move || {
-        let host = HostFacts::observe_at(&roots).map_err(unreadable)?;
+        let host = HostFacts { devices, ..HostFacts::observe_at(&roots).map_err(unreadable)? };
         let nodes = memory::nodes_at(&roots.sys.join("devices/system/node"));
         let ports = ports.iter().map(|wanted| ports::look(wanted, &host.network)).collect();
         Ok(Facts {

@@ -6,9 +6,13 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use crate::config::model::{BdevMedia, EngineConfig, ScmTier, ServerConfig};
-use crate::config::validate::{Check, vmd_of};
+use super::check::{Findings, Problem};
+use super::rules::Rule;
+use crate::config::{BdevMedia, EngineConfig, ScmTier, ServerConfig, vmd_of};
 use crate::fault::code;
+
+/// What is followed.
+const SEEN: &str = "links, device numbers, /sys/dev/block";
 
 /// Where the names in a configuration lead on this host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,7 +43,7 @@ impl DeviceNames {
     }
 
     fn observe_at(config: &ServerConfig, sys: &Path) -> Self {
-        let paths = uses(config, "").into_iter().filter_map(|used| used.path);
+        let paths = uses(config).into_iter().filter_map(|used| used.path);
         Self { named: paths.map(|path| (path.clone(), leads(&path, sys))).collect() }
     }
 }
@@ -129,21 +133,18 @@ struct Use {
     purpose: Purpose,
     /// The engine, or none for the whole server.
     engine: Option<u32>,
-    key: String,
     name: String,
     path: Option<PathBuf>,
 }
 
-fn uses(config: &ServerConfig, list: &str) -> Vec<Use> {
-    let mut uses: Vec<Use> =
-        config.engines.iter().flat_map(|engine| engine_uses(engine, list)).collect();
+fn uses(config: &ServerConfig) -> Vec<Use> {
+    let mut uses: Vec<Use> = config.engines.iter().flat_map(engine_uses).collect();
     if let Some(device) =
         config.control_metadata.as_ref().and_then(|metadata| metadata.device.clone())
     {
         uses.push(Use {
             purpose: Purpose::Metadata,
             engine: None,
-            key: "control_metadata.device".to_owned(),
             name: device.display().to_string(),
             path: Some(device),
         });
@@ -151,11 +152,10 @@ fn uses(config: &ServerConfig, list: &str) -> Vec<Use> {
     uses
 }
 
-fn engine_uses(engine: &EngineConfig, list: &str) -> Vec<Use> {
+fn engine_uses(engine: &EngineConfig) -> Vec<Use> {
     let mut uses = Vec::new();
     let mut add = |purpose, name: String, path| {
-        let key = format!("{list}[{}]", engine.index);
-        uses.push(Use { purpose, engine: Some(engine.index), key, name, path });
+        uses.push(Use { purpose, engine: Some(engine.index), name, path });
     };
     let mut add_path =
         |purpose, path: &Path| add(purpose, path.display().to_string(), Some(path.to_owned()));
@@ -180,8 +180,9 @@ fn engine_uses(engine: &EngineConfig, list: &str) -> Vec<Use> {
 }
 
 /// Two names for one thing are refused, also within one engine, and also with the emulated data plane: it writes to devices, too.
-pub(super) fn apart(check: &mut Check<'_>, config: &ServerConfig, names: &DeviceNames, list: &str) {
-    let uses = uses(config, list);
+pub(super) fn apart(findings: &mut Findings<'_>, names: &DeviceNames) {
+    let Some(asked) = findings.asked() else { return };
+    let uses = uses(asked.config);
     for (place, used) in uses.iter().enumerate() {
         let earlier = uses.iter().take(place);
         for (other, why) in
@@ -211,11 +212,17 @@ pub(super) fn apart(check: &mut Check<'_>, config: &ServerConfig, names: &Device
                 (Purpose::Metadata, _) => ("", code::CONFIG_SAME_DEVICE),
             };
             let key = match used.engine {
-                Some(_) => check.storage_key(&used.key, key),
-                None => used.key.clone(),
+                Some(index) => asked.storage_key(index, key),
+                None => "control_metadata.device".to_owned(),
             };
-            check.fault(key, code, text, "use each device and directory once, under one name");
+            let fix = "use each device and directory once, under one name";
+            findings
+                .require(Problem::new(Rule::SameDevice, code, text, fix).at(key).seen(SEEN, why));
         }
+    }
+    if !asked.config.engines.is_empty() {
+        let count = format!("{} names", uses.len());
+        findings.passed_so_far(Rule::SameDevice, "every name is a thing of its own", SEEN, count);
     }
 }
 
@@ -272,7 +279,9 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     use super::{DeviceNames, Leads, addresses_on_the_way, behind_controller, same_device};
-    use crate::config::{Check, testing::config};
+    use crate::config::testing::config;
+    use crate::preflight::check::Findings;
+    use crate::preflight::{Asked, ConfigKeys, Severity};
 
     fn engines(first: &str, second: &str) -> String {
         format!(
@@ -284,11 +293,12 @@ mod tests {
 
     fn faults(text: &str) -> Vec<(i32, String)> {
         let config = config(text);
-        let outline = Default::default();
-        let overridden = Default::default();
-        let mut check = Check::new(&outline, &overridden, config.data_plane);
-        super::apart(&mut check, &config, &DeviceNames::observe(&config), "engines");
-        check.faults.into_iter().map(|found| (found.fault.code, found.fault.description)).collect()
+        let keys = ConfigKeys { engine_list: "engines", ..ConfigKeys::default() };
+        let mut findings = Findings::new(Some(Asked { config: &config, keys: &keys }));
+        super::apart(&mut findings, &DeviceNames::observe(&config));
+        let errors = findings.into_list().into_iter();
+        let errors = errors.filter(|found| found.severity == Severity::Error);
+        errors.map(|found| (found.code, found.text)).collect()
     }
 
     #[test]
