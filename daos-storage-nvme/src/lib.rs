@@ -3,7 +3,7 @@
 //! Table of contents. [`provider`] has the trait and what an implementer owes, [`model`] the values it speaks in,
 //! [`mod@plan`] the pure rules of what may be formatted, [`engine_config`] what an engine is told about its devices,
 //! [`error`] every refusal with its fault number. Bodies of the trait: [`linux`] (NVMe controllers), [`aio`] (files), [`kdev`],
-//! [`malloc`], [`sim`] (in memory, scripted), and [`ByClass`], which gives each tier to its body. This crate knows no engine, no superblock
+//! [`malloc`], [`sim`] (in memory, scripted), `spdk` (feature `spdk`), and [`ByClass`], which gives each tier to its body. This crate knows no engine, no superblock
 //! and no wire format.
 //!
 //! Observe, plan, accept, format:
@@ -54,6 +54,8 @@ pub mod model;
 pub mod plan;
 pub mod provider;
 pub mod sim;
+#[cfg(feature = "spdk")]
+pub mod spdk;
 
 pub use by_class::ByClass;
 

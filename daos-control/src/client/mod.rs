@@ -67,7 +67,8 @@ pub use storage::{
     AcceptedFormat, Consent, ControllerState, DeviceHealth, DeviceOutcome, DevicePlan,
     DeviceReport, EnginePlan, EngineVerdict, FormatMode, FormatPlan, FormatPreview, FormatPreviews,
     FormatReport, HostStorage, Medium, MemoryInfo, NumaMemory, NvmeController, NvmeNamespace,
-    Roles, ScanDetail, ScmModule, ScmMount, ScmNamespace, SmdDevice,
+    NvmePrepare, NvmeReset, PreparedController, PreparedNode, PreparedNvme, Roles, ScanDetail,
+    ScmModule, ScmMount, ScmNamespace, SmdDevice,
 };
 pub use system::{
     Changes, Cleaned, Event, EventFollower, EventPage, EventRange, Followed, Leader, Member,

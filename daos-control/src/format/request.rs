@@ -42,6 +42,14 @@ pub enum FormatError {
     /// `replace` without an engine that needs a format (contract 7.4).
     #[error("no engine needs a format, so none can replace a lost member")]
     NothingToReplace,
+    /// An engine has the storage that something else than a format is to be done with.
+    #[error("engine {engine} has its storage: it is {doing}")]
+    EngineBusy {
+        /// Its index.
+        engine: u32,
+        /// What it does, e.g. `running`.
+        doing: String,
+    },
     /// The format ended without saying how: a defect of ours.
     #[error("the storage format broke off: {what}")]
     Broken {
@@ -59,6 +67,7 @@ impl FormatError {
             Self::PlanChanged { .. } => 1241,
             Self::NothingToReplace => 1250,
             Self::Broken { .. } => 1254,
+            Self::EngineBusy { .. } => 1455,
         }
     }
 
@@ -69,6 +78,7 @@ impl FormatError {
             Self::Busy => "wait until it has ended, then ask again",
             Self::PlanChanged { .. } => "look at the new plan and apply that",
             Self::NothingToReplace => "format without --replace",
+            Self::EngineBusy { .. } => "stop its rank with 'dmg system stop', then ask again",
             Self::Broken { .. } => "read the server's log, then format again",
         }
     }

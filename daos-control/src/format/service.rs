@@ -146,6 +146,30 @@ impl FormatService {
         }
     }
 
+    /// Does something else with the storage of these engines: no format runs meanwhile, and none of them starts (W4). Dropping the
+    /// future does not stop the work once it has begun.
+    ///
+    /// # Errors
+    /// [`FormatError::Busy`], [`FormatError::EngineBusy`].
+    pub async fn reserved<T: Send + 'static>(
+        &self,
+        engines: &[u32],
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, FormatError> {
+        let turn = self.inner.take_turn()?;
+        let mut holds = Vec::new();
+        for engine in engines.iter().copied() {
+            let hold = self.inner.storage.hold(engine).await;
+            holds.push(hold.map_err(|doing| FormatError::EngineBusy { engine, doing })?);
+        }
+        let task = self.inner.running.spawn(async move {
+            let done = work.await;
+            drop((holds, turn));
+            done
+        });
+        task.await.map_err(|error| FormatError::Broken { what: error.to_string() })
+    }
+
     /// Waits until no format runs any more. The caller sets the bound.
     pub async fn drain(&self) {
         self.inner.running.close();

@@ -18,6 +18,8 @@ pub struct NvmePrepareAsk {
     pub user: Option<String>,
     /// Bind to uio although VFIO would work.
     pub disable_vfio: bool,
+    /// Leave huge pages as they are.
+    pub keep_hugepages: bool,
 }
 
 /// Addresses of a list, and the words in it that are none (R79).
@@ -52,6 +54,7 @@ impl NvmePrepareAsk {
         let (include, exclude, skipped) = self.lists();
         let pages =
             self.pages.and_then(|pages| u64::try_from(pages).ok()).filter(|pages| *pages > 0);
+        let nodes = if self.keep_hugepages { &[] } else { nodes };
         let request = PrepareRequest {
             hugepages: spread_pages(pages.unwrap_or(DEFAULT_PAGES), nodes),
             include,
@@ -68,6 +71,13 @@ impl NvmePrepareAsk {
     pub fn reset(&self) -> (ResetRequest, Vec<String>) {
         let (include, exclude, skipped) = self.lists();
         (ResetRequest { include, exclude }, skipped)
+    }
+
+    /// Whether the lists choose this controller.
+    #[must_use]
+    pub fn chooses(&self, address: PciAddress) -> bool {
+        let (include, exclude, _) = self.lists();
+        include.is_none_or(|named| named.contains(&address)) && !exclude.contains(&address)
     }
 
     fn lists(&self) -> (Option<Vec<PciAddress>>, Vec<PciAddress>, Vec<String>) {
@@ -124,6 +134,21 @@ mod tests {
         assert_eq!(ask("none").request(&[0]).0.include, Some(Vec::new()));
         assert_eq!(ask("  ").request(&[0]).0.include, None);
         assert_eq!(NvmePrepareAsk::default().request(&[0]).0.include, None);
+    }
+
+    #[test]
+    fn controllers_are_chosen_by_both_lists() {
+        let address = "0000:81:00.0".parse().unwrap();
+        assert!(NvmePrepareAsk::default().chooses(address));
+        assert!(ask("0000:81:00.0").chooses(address) && !ask("none").chooses(address));
+        let block = Some("0000:81:00.0".to_owned());
+        assert!(!NvmePrepareAsk { block, ..NvmePrepareAsk::default() }.chooses(address));
+    }
+
+    #[test]
+    fn huge_pages_can_be_left_as_they_are() {
+        let keep = NvmePrepareAsk { keep_hugepages: true, ..NvmePrepareAsk::default() };
+        assert_eq!(keep.request(&[0, 1]).0.hugepages, []);
     }
 
     #[test]

@@ -1,11 +1,18 @@
 //! Making NVMe controllers ready for engines, and giving them back, as an administrator asks for it (R72-R87, R175).
 //!
 //! `ask` turns the words of a command into a request, `text` says what came of it. Used by `daos_server storage prepare`,
-//! `daos_server nvme prepare` and the gRPC edge, which are the same code under three names. Knows no sysfs.
+//! `daos_server nvme prepare` and the gRPC edge, which are the same code under three names. `needs` says what a start depends on,
+//! `automatic` acts on it, `memlock` is the limit on locked memory. Knows no sysfs.
 
 mod ask;
+mod automatic;
+pub mod memlock;
+mod needs;
 mod run;
 mod text;
+
+pub use automatic::AutomaticPrepare;
+pub use needs::{HostNow, NeededController, StartNeeds, engines_of};
 
 pub use ask::{NvmePrepareAsk, ParsedAddresses, spread_pages};
 pub use run::{prepare_nvme, reset_nvme};

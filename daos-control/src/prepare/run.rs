@@ -17,7 +17,7 @@ pub async fn prepare_nvme(
     let nodes: Vec<u32> = memory::observe()?.nodes.iter().map(|node| node.node).collect();
     let (request, skipped) = ask.request(if nodes.is_empty() { &[0] } else { &nodes });
     let outcome = provider.prepare(&request).await.map_err(Fault::from)?;
-    Ok(NvmePrepared::of(&outcome, &skipped))
+    Ok(NvmePrepared::of(outcome, &skipped))
 }
 
 /// Gives controllers back to the kernel and huge pages to the host.
@@ -30,5 +30,5 @@ pub async fn reset_nvme(
 ) -> Result<NvmePrepared, Fault> {
     let (request, skipped) = ask.reset();
     let outcome = provider.reset(&request).await.map_err(Fault::from)?;
-    Ok(NvmePrepared::of_reset(&outcome, &skipped))
+    Ok(NvmePrepared::of_reset(outcome, &skipped))
 }

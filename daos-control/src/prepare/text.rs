@@ -1,72 +1,45 @@
-//! What a prepare or reset did, in lines and as data. Pure.
+//! What a prepare or reset did, as data and in lines. Pure.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
-use daos_storage_nvme::{PrepareOutcome, ResetOutcome};
-use serde::Serialize;
+use daos_storage_nvme::{BdevError, NodeHugepages, PciAddress, PrepareOutcome, ResetOutcome};
+use serde_json::{Value, json};
 
 use crate::fault::Fault;
 
-/// What became of one host's NVMe, for people and programs.
-#[derive(Debug, Default, Serialize)]
+/// What became of one host's NVMe.
+#[derive(Debug, Default)]
 pub struct NvmePrepared {
-    controllers: Vec<Controller>,
-    hugepages: Vec<Pages>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    notices: Vec<String>,
-    #[serde(skip)]
-    faults: Vec<Fault>,
-}
-
-#[derive(Debug, Serialize)]
-struct Controller {
-    address: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    driver: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct Pages {
-    node: u32,
-    pages: u64,
+    /// The driver each controller has now, or why it was left as it was.
+    pub controllers: Vec<(PciAddress, Result<String, Fault>)>,
+    /// Huge pages of each node, where they were asked for.
+    pub hugepages: Vec<NodeHugepages>,
+    /// What an administrator should know besides, in sentences.
+    pub notices: Vec<String>,
 }
 
 impl NvmePrepared {
     /// Of a prepare, with the words of its lists that were passed over.
     #[must_use]
-    pub fn of(outcome: &PrepareOutcome, skipped: &[String]) -> Self {
-        let pages =
-            |node: &daos_storage_nvme::NodeHugepages| Pages { node: node.node, pages: node.pages };
-        Self {
-            hugepages: outcome.hugepages.iter().map(pages).collect(),
-            ..Self::with(&outcome.controllers, &outcome.notices, skipped)
-        }
+    pub fn of(outcome: PrepareOutcome, skipped: &[String]) -> Self {
+        let PrepareOutcome { hugepages, controllers, notices } = outcome;
+        Self { hugepages, ..Self::with(&controllers, notices, skipped) }
     }
 
     /// Of a reset.
     #[must_use]
-    pub fn of_reset(outcome: &ResetOutcome, skipped: &[String]) -> Self {
-        Self::with(&outcome.controllers, &outcome.notices, skipped)
+    pub fn of_reset(outcome: ResetOutcome, skipped: &[String]) -> Self {
+        Self::with(&outcome.controllers, outcome.notices, skipped)
     }
 
     fn with(
-        controllers: &[(
-            daos_storage_nvme::PciAddress,
-            Result<String, std::sync::Arc<daos_storage_nvme::BdevError>>,
-        )],
-        notices: &[String],
+        controllers: &[(PciAddress, Result<String, Arc<BdevError>>)],
+        notices: Vec<String>,
         skipped: &[String],
     ) -> Self {
-        let row = |(address, result): &(daos_storage_nvme::PciAddress, Result<String, _>)| {
-            let error: Option<&std::sync::Arc<daos_storage_nvme::BdevError>> =
-                result.as_ref().err();
-            Controller {
-                address: address.to_string(),
-                driver: result.as_ref().ok().cloned(),
-                error: error.map(ToString::to_string),
-            }
+        let row = |(address, result): &(PciAddress, Result<String, Arc<BdevError>>)| {
+            (*address, result.clone().map_err(|error| Fault::from(&*error)))
         };
         let passed_over = skipped
             .iter()
@@ -74,29 +47,41 @@ impl NvmePrepared {
         Self {
             controllers: controllers.iter().map(row).collect(),
             hugepages: Vec::new(),
-            notices: passed_over.chain(notices.iter().cloned()).collect(),
-            faults: controllers
-                .iter()
-                .filter_map(|(_, result)| result.as_ref().err())
-                .map(|error| Fault::from(&**error))
-                .collect(),
+            notices: passed_over.chain(notices).collect(),
         }
     }
 
     /// One fault for each controller that was not had.
     #[must_use]
-    pub fn faults(&self) -> &[Fault] {
-        &self.faults
+    pub fn faults(&self) -> Vec<Fault> {
+        self.controllers.iter().filter_map(|(_, result)| result.as_ref().err().cloned()).collect()
     }
 
-    /// Lines for people; errors are told separately.
+    /// The same for programs.
+    #[must_use]
+    pub fn data(&self) -> Value {
+        let controller = |(address, result): &(PciAddress, Result<String, Fault>)| match result {
+            Ok(driver) => json!({"address": address.to_string(), "driver": driver}),
+            Err(fault) => {
+                json!({"address": address.to_string(), "error": fault.description, "code": fault.code})
+            }
+        };
+        let node = |node: &NodeHugepages| json!({"node": node.node, "pages": node.pages});
+        json!({
+            "controllers": self.controllers.iter().map(controller).collect::<Vec<_>>(),
+            "hugepages": self.hugepages.iter().map(node).collect::<Vec<_>>(),
+            "notices": self.notices,
+        })
+    }
+
+    /// Lines for people; faults are told separately.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = String::new();
-        for Controller { address, driver, error } in &self.controllers {
-            let what = match (driver, error) {
-                (Some(driver), _) => format!("driver {driver}"),
-                (None, _) => "left as it was".to_owned(),
+        for (address, result) in &self.controllers {
+            let what = match result {
+                Ok(driver) => format!("driver {driver}"),
+                Err(_) => "left as it was".to_owned(),
             };
             // Writing to a String cannot fail.
             let _infallible = writeln!(text, "  {address}: {what}");
@@ -104,12 +89,43 @@ impl NvmePrepared {
         if self.controllers.is_empty() {
             text.push_str("  no controller\n");
         }
-        for Pages { node, pages } in &self.hugepages {
+        for NodeHugepages { node, pages } in &self.hugepages {
             let _infallible = writeln!(text, "  NUMA node {node}: {pages} huge pages");
         }
         for notice in &self.notices {
             let _infallible = writeln!(text, "  notice: {notice}");
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_controller_is_told_and_one_that_was_not_had_has_its_fault() {
+        let address = |text: &str| text.parse::<PciAddress>().unwrap();
+        let lost = BdevError::NotFound { device: "0000:82:00.0".to_owned() };
+        let outcome = PrepareOutcome {
+            hugepages: vec![NodeHugepages { node: 1, pages: 512 }],
+            controllers: vec![
+                (address("0000:81:00.0"), Ok("vfio-pci".to_owned())),
+                (address("0000:82:00.0"), Err(Arc::new(lost))),
+            ],
+            notices: vec!["mind the step".to_owned()],
+        };
+        let done = NvmePrepared::of(outcome, &["000:2".to_owned()]);
+        assert_eq!(
+            done.text(),
+            "  0000:81:00.0: driver vfio-pci\n  0000:82:00.0: left as it was\n  NUMA node 1: 512 huge pages\n  \
+             notice: '000:2' is not a full PCI address and was passed over\n  notice: mind the step\n"
+        );
+        assert_eq!(done.faults().iter().map(|fault| fault.code).collect::<Vec<_>>(), [304]);
+        let data = done.data();
+        assert_eq!(data["controllers"][0]["driver"], "vfio-pci");
+        assert_eq!(data["controllers"][1]["code"], 304);
+        assert_eq!(data["hugepages"][0]["pages"], 512);
+        assert_eq!(NvmePrepared::default().text(), "  no controller\n");
     }
 }

@@ -81,6 +81,8 @@ const TABLE: &[(&str, &[Component])] = &[
     ("/ctl.CtlSvc/CheckEngineRepair", SERVER),
     ("/daosx.v1.Storage/PlanFormat", ADMIN),
     ("/daosx.v1.Storage/ApplyFormat", ADMIN),
+    ("/daosx.v1.Prepare/PrepareNvme", ADMIN),
+    ("/daosx.v1.Prepare/ResetNvme", ADMIN),
     ("/daosx.v1.Host/State", ADMIN_SERVER),
     ("/daosx.v1.Members/Events", ADMIN_SERVER),
     ("/daosx.v1.Members/Follow", ADMIN_SERVER),

@@ -19,6 +19,7 @@ mod mgmt;
 mod node;
 mod ours;
 mod preflight;
+mod prepare;
 mod replicas;
 mod routes;
 mod serve;

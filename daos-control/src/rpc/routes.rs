@@ -5,6 +5,7 @@ use daos_proto::daosx::v1::host_server::HostServer;
 use daos_proto::daosx::v1::management_service_server::ManagementServiceServer;
 use daos_proto::daosx::v1::members_server::MembersServer;
 use daos_proto::daosx::v1::preflight_server::PreflightServer;
+use daos_proto::daosx::v1::prepare_server::PrepareServer;
 use daos_proto::daosx::v1::replica_server::ReplicaServer;
 use daos_proto::daosx::v1::storage_server::StorageServer;
 use daos_proto::mgmt::mgmt_svc_server::MgmtSvcServer;
@@ -19,6 +20,7 @@ use super::mgmt::MgmtService;
 use super::node::Node;
 use super::ours::{HostService, StorageService};
 use super::preflight::PreflightService;
+use super::prepare::PrepareService;
 use super::replicas::{MAX_MESSAGE, ReplicaAdministration, ReplicaService};
 use crate::config::ServerConfig;
 use crate::preflight::{Preflight, Roots};
@@ -29,6 +31,12 @@ use crate::scan::{ScanTarget, Scanner};
 pub fn routes(node: &Node) -> Routes {
     let gate = Gate::new(&node.config.name);
     let storage = StorageService { gate: gate.clone(), format: node.format.clone() };
+    let prepare = PrepareService {
+        gate: gate.clone(),
+        config: node.config.clone(),
+        bdev: node.bdev.clone(),
+        format: node.format.clone(),
+    };
     let host = HostService {
         gate: gate.clone(),
         system: node.config.name.clone(),
@@ -67,6 +75,7 @@ pub fn routes(node: &Node) -> Routes {
     Routes::new(CtlSvcServer::new(ctl(node, gate.clone())))
         .add_service(MgmtSvcServer::new(mgmt(node, gate)))
         .add_service(StorageServer::new(storage))
+        .add_service(PrepareServer::new(prepare))
         .add_service(HostServer::new(host))
         .add_service(MembersServer::new(members))
         .add_service(

@@ -19,6 +19,7 @@ use crate::fault::{Fault, code};
 use crate::format::{BroughtUp, EngineTarget, FormatService};
 use crate::join::{self, Host, Joiner};
 use crate::management::{Management, ManagementKeeper, ManagementState, Opening};
+use crate::prepare::AutomaticPrepare;
 use crate::superblock::{self, Superblock, SuperblockState};
 use crate::supervisor::{EngineReady, Supervisor};
 
@@ -29,6 +30,7 @@ pub struct Deeds {
     pub format: FormatService,
     pub supervisor: Arc<dyn Supervisor>,
     pub launch: LaunchFacts,
+    pub prepare: AutomaticPrepare,
     pub joiner: Joiner,
     pub host: Host,
     pub keeper: ManagementKeeper,
@@ -57,6 +59,7 @@ impl EngineDeeds for Deeds {
         let engine = self.config.engines.iter().find(|engine| engine.index == index);
         let engine = engine.ok_or_else(|| unknown(index))?;
         let target = self.target(index)?;
+        self.prepare.give_to(index).await?;
         let devices = engine.has_bdevs().then(|| target.home.device_config());
         let command = self.launch.command(&self.config, engine, devices)?;
         info!("Starting I/O server instance {index}: {}", command.program.display());

@@ -12,6 +12,7 @@ use crate::engine_command::{
 };
 use crate::fault::{Fault, code};
 use crate::network::{Network, domain_of};
+use crate::scan::SystemMemory;
 use crate::supervisor::{EngineLaunch, StopLimits, find_program};
 
 /// What an engine's command needs beside the configuration.
@@ -67,6 +68,14 @@ impl LaunchFacts {
             memory: options.host.memory,
             cores: options.host.cores,
         })
+    }
+
+    /// The same with the huge pages that there are now.
+    #[must_use]
+    pub fn with_hugepages(mut self, memory: &SystemMemory) -> Self {
+        self.memory.hugepages_total = memory.hugepages_total;
+        self.memory.hugepages_free = memory.hugepages_free;
+        self
     }
 
     /// The command of one engine.

@@ -64,7 +64,10 @@ pub fn providers_of_this_host(state_dir: &Path) -> (Arc<dyn ScmProvider>, Arc<dy
         Arc::new(daos_storage_scm::ram::RamScm::new()),
         Arc::new(daos_storage_scm::linux::LinuxScm::new()),
     );
-    let nvme = Arc::new(LinuxNvme::new(state_dir));
+    let nvme = LinuxNvme::new(state_dir);
+    #[cfg(feature = "spdk")]
+    let nvme = daos_storage_nvme::spdk::SpdkNvme::new(nvme);
+    let nvme = Arc::new(nvme);
     (Arc::new(scm), Arc::new(daos_storage_nvme::ByClass::emulated().with(BdevClass::Nvme, nvme)))
 }
 

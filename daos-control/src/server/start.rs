@@ -29,6 +29,7 @@ use crate::join::Joiner;
 use crate::management::{
     ManagementKeeper, ReplicaHosts, Replicas, WITHOUT_ENGINE, give_way_without_engine,
 };
+use crate::prepare::AutomaticPrepare;
 use crate::rpc::{Listening, Node, listen, routes};
 use crate::supervisor::Supervisor;
 use crate::system_ops::{GrpcPeers, Limits, SystemOps};
@@ -94,12 +95,21 @@ impl Server {
             watcher: Arc::new(NobodyWatches),
         });
         let launch = LaunchFacts::gather(&config, &options, parts.runs_programs)?;
+        let bdev = Arc::clone(&parts.bdev);
+        // Engines that are no programs of this host need nothing of it.
+        let (prepare, launch) = if parts.runs_programs {
+            let (prepare, memory) = AutomaticPrepare::begin(&config, &options.host, bdev).await?;
+            (prepare, launch.with_hugepages(&memory))
+        } else {
+            (AutomaticPrepare::idle(bdev), launch)
+        };
         let (news, raised) = News::new();
         let deeds = Arc::new(Deeds {
             config: Arc::clone(&config),
             format: format.clone(),
             supervisor: Arc::clone(&supervisor),
             launch,
+            prepare,
             joiner: Joiner::new(client.clone(), management.clone()),
             host,
             keeper: keeper.clone(),

@@ -61,7 +61,7 @@ pub fn openers_of_device(number: DeviceNumber) -> Result<Vec<ProcessRef>, Blockd
     openers(|object| object.block_device == Some(number))
 }
 
-/// Processes, other than this one, that have the file open.
+/// Processes, other than this one, that have the file open or mapped.
 ///
 /// # Errors
 /// The file or `/proc` cannot be read.
@@ -69,15 +69,22 @@ pub fn openers_of_file(path: &Path) -> Result<Vec<ProcessRef>, BlockdevError> {
     let file = object_at(path).map_err(|error| {
         BlockdevError::from_io(path, "look at the file", std::io::Error::from(error))
     })?;
-    openers(|object| object.file_system == file.file_system && object.inode == file.inode)
+    let is_it =
+        |object: &Object| (object.file_system, object.inode) == (file.file_system, file.inode);
+    users(|proc_dir| {
+        descriptors(proc_dir).any(|object| is_it(&object))
+            || maps_file(proc_dir, file.file_system, file.inode)
+    })
 }
 
 fn openers(wanted: impl Fn(&Object) -> bool) -> Result<Vec<ProcessRef>, BlockdevError> {
+    users(|proc_dir| descriptors(proc_dir).any(|object| wanted(&object)))
+}
+
+fn users(uses: impl Fn(&Path) -> bool) -> Result<Vec<ProcessRef>, BlockdevError> {
     const GLANCERS: [&str; 5] = ["systemd-udevd", "(udev-worker)", "udevd", "blkid", "losetup"];
     let own = OwnProcess::find();
-    let has_it = |proc_dir: &Path| {
-        !own.is_or_is_starting(proc_dir) && descriptors(proc_dir).any(|object| wanted(&object))
-    };
+    let has_it = |proc_dir: &Path| !own.is_or_is_starting(proc_dir) && uses(proc_dir);
     let mut found = processes(has_it)?;
     found.retain(|process| !GLANCERS.contains(&process.name.as_str()));
     // Others glance too, this crate in other programs among them. Who uses it, keeps it.
@@ -209,6 +216,15 @@ fn maps_file_below(proc_dir: &Path, mount_point: &Path, device: DeviceNumber) ->
         // The path is the rest of the line and may hold blanks.
         on_device
             && line.find('/').is_some_and(|at| Path::new(&line[at..]).starts_with(mount_point))
+    })
+}
+
+fn maps_file(proc_dir: &Path, device: DeviceNumber, inode: u64) -> bool {
+    let Ok(maps) = fs::read(proc_dir.join("maps")) else { return false };
+    String::from_utf8_lossy(&maps).lines().any(|line| {
+        let mut fields = line.split_ascii_whitespace().skip(3);
+        fields.next().and_then(hex_number) == Some(device)
+            && fields.next().and_then(|number| number.parse().ok()) == Some(inode)
     })
 }
 

@@ -88,6 +88,8 @@ pub enum FactSource {
     /// The record that prepare made before it took the controller from the kernel: model, serial and namespaces are as they
     /// were then, health cannot be read.
     RecordedAtPrepare,
+    /// The controller itself, through SPDK.
+    UserSpace,
     /// The PCI bus alone: nobody knows what it holds.
     BusOnly,
 }
@@ -97,6 +99,7 @@ impl fmt::Display for FactSource {
         f.write_str(match self {
             Self::Controller => "read from the controller",
             Self::RecordedAtPrepare => "recorded at prepare",
+            Self::UserSpace => "read through SPDK",
             Self::BusOnly => "known from the bus only",
         })
     }

@@ -15,7 +15,9 @@ pub(super) fn decide(
     require_unused(device, state)?;
     match state.controller.source {
         FactSource::Controller => with_the_kernel(device, state, intent),
-        FactSource::RecordedAtPrepare => in_user_space(device, state, intent),
+        FactSource::RecordedAtPrepare | FactSource::UserSpace => {
+            in_user_space(device, state, intent)
+        }
         FactSource::BusOnly => Err(not_recorded(device, state)),
     }
 }

@@ -3,30 +3,46 @@
 use anyhow::{Context, Result};
 use daos_control::Fault;
 use daos_control::config::Surroundings;
-use daos_control::prepare::{NvmePrepareAsk, NvmePrepared, prepare_nvme, reset_nvme};
+use daos_control::prepare::{NvmePrepareAsk, prepare_nvme, reset_nvme};
 use daos_control::server::providers_of_this_host;
+use serde_json::{Map, Value, json};
 
-use super::{Faults, print};
+use super::print;
 use crate::cli::{Global, NvmeLists, NvmeOptions, NvmePrepare, Prepare};
 
-/// `storage prepare`: NVMe first, then persistent memory; an error of one keeps the other from nothing (R85, R86).
+/// What came of one kind of storage.
+struct Part {
+    text: String,
+    data: Value,
+    faults: Vec<Fault>,
+}
+
+/// `storage prepare`: NVMe first, then persistent memory; an error of one does not keep the other from being tried (R85, R86).
 pub fn storage(global: &Global, options: &Prepare) -> Result<()> {
-    let ask = NvmePrepareAsk { allow: options.allow.clone(), ..common(&options.nvme) };
-    if options.scm_only {
-        anyhow::bail!("persistent memory cannot be prepared by this version yet");
+    let mut parts = Vec::new();
+    if !options.scm_only {
+        let ask = NvmePrepareAsk { allow: options.allow.clone(), ..common(&options.nvme) };
+        parts.push(("NVMe", nvme_part(global, &ask, options.reset)?));
     }
-    run(global, &ask, options.reset)
+    if !options.nvme_only {
+        parts.push(("SCM", scm_part(global, options)?));
+    }
+    if global.json {
+        let data: Map<_, _> =
+            parts.iter().map(|(name, part)| ((*name).to_owned(), part.data.clone())).collect();
+        print(&format!("{:#}\n", Value::Object(data)))?;
+    }
+    refused(parts.into_iter().flat_map(|(_, part)| part.faults).collect())
 }
 
 /// `nvme prepare`.
 pub fn nvme(global: &Global, options: &NvmePrepare) -> Result<()> {
-    let ask = NvmePrepareAsk { ..with_lists(&options.lists, common(&options.nvme)) };
-    run(global, &ask, false)
+    only_nvme(global, &with_lists(&options.lists, common(&options.nvme)), false)
 }
 
 /// `nvme reset`.
 pub fn reset(global: &Global, lists: &NvmeLists) -> Result<()> {
-    run(global, &with_lists(lists, NvmePrepareAsk::default()), true)
+    only_nvme(global, &with_lists(lists, NvmePrepareAsk::default()), true)
 }
 
 fn common(options: &NvmeOptions) -> NvmePrepareAsk {
@@ -43,22 +59,62 @@ fn with_lists(lists: &NvmeLists, ask: NvmePrepareAsk) -> NvmePrepareAsk {
     NvmePrepareAsk { allow, block: lists.block.clone(), ..ask }
 }
 
-fn run(global: &Global, ask: &NvmePrepareAsk, back: bool) -> Result<()> {
+fn only_nvme(global: &Global, ask: &NvmePrepareAsk, back: bool) -> Result<()> {
+    let part = nvme_part(global, ask, back)?;
+    if global.json {
+        print(&format!("{:#}\n", part.data))?;
+    }
+    refused(part.faults)
+}
+
+/// Does it and prints the lines for people as they come: the next part may take long, or ask something.
+fn nvme_part(global: &Global, ask: &NvmePrepareAsk, back: bool) -> Result<Part> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let surroundings = Surroundings::of_this_process().context("looking at this process")?;
     let (_, nvme) = providers_of_this_host(&surroundings.default_state_dir);
+    let verb = if back { "Resetting" } else { "Preparing" };
     if !global.json {
-        let verb = if back { "Resetting" } else { "Preparing" };
         print(&format!("{verb} locally-attached NVMe storage...\n"))?;
     }
-    let done: Result<NvmePrepared, Fault> = runtime.block_on(async {
+    let done = runtime.block_on(async {
         if back { reset_nvme(&*nvme, ask).await } else { prepare_nvme(&*nvme, ask).await }
     });
-    let done = done?;
-    if global.json {
-        print(&format!("{}\n", serde_json::to_string_pretty(&done).context("writing JSON")?))?;
-    } else {
-        print(&done.text())?;
+    let part = match done {
+        Ok(done) => Part { text: done.text(), data: done.data(), faults: done.faults() },
+        Err(fault) => Part {
+            text: String::new(),
+            data: json!({"error": fault.description, "code": fault.code}),
+            faults: vec![fault],
+        },
+    };
+    if !global.json {
+        print(&part.text)?;
     }
-    if done.faults().is_empty() { Ok(()) } else { Err(Faults(done.faults().to_vec()).into()) }
+    Ok(part)
+}
+
+/// What is done about persistent memory: nothing yet, which is said.
+fn scm_part(global: &Global, options: &Prepare) -> Result<Part> {
+    if options.scm_only {
+        anyhow::bail!("persistent memory cannot be prepared by this version yet");
+    }
+    let text = "Persistent memory is left as it is: this version prepares NVMe only\n".to_owned();
+    if !global.json {
+        print(&text)?;
+    }
+    let data = json!({"notices": [text.trim_end()]});
+    Ok(Part { text, data, faults: Vec::new() })
+}
+
+/// One message with a line for each error and its remedy (R86).
+fn refused(faults: Vec<Fault>) -> Result<()> {
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let line = |fault: &Fault| {
+        let reason =
+            if fault.reason.is_empty() { String::new() } else { format!(": {}", fault.reason) };
+        format!("\n  {fault}{reason}\n  {}", fault.resolution_line())
+    };
+    anyhow::bail!("scan error(s):{}", faults.iter().map(line).collect::<String>())
 }

@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 
 /// Rewrites what has another meaning after one command than after all others: `server set-logmasks -d` means streams
-/// there, while `-d` elsewhere means debug; `system events -f` follows, while `-f` elsewhere is the file of hosts.
+/// there, while `-d` elsewhere means debug; `system events -f` follows and `storage prepare -f` asks nothing, while `-f` elsewhere is
+/// the file of hosts.
 pub fn stock_forms(arguments: Vec<OsString>) -> Vec<OsString> {
     let is_events = |pair: &[OsString]| match pair {
         [system, events] => {
@@ -14,12 +15,22 @@ pub fn stock_forms(arguments: Vec<OsString>) -> Vec<OsString> {
     };
     let events = arguments.windows(2).position(is_events);
     let after_events = events.map_or(usize::MAX, |index| index + 2);
+    let is_prepare = |pair: &[OsString]| match pair {
+        [storage, prepare] => {
+            ["storage", "sto", "st"].iter().any(|word| storage == word)
+                && ["prepare", "p"].iter().any(|word| prepare == word)
+        }
+        _ => false,
+    };
+    let prepare = arguments.windows(2).position(is_prepare);
+    let after_prepare = prepare.map_or(usize::MAX, |index| index + 2);
     let after_command = arguments
         .iter()
         .position(|argument| argument == "set-logmasks" || argument == "slm")
         .map_or(usize::MAX, |index| index + 1);
     let rewrite = |(index, argument): (usize, OsString)| match argument.to_str() {
         Some("-f") if index >= after_events => "--follow".into(),
+        Some("-f") if index >= after_prepare => "--force".into(),
         Some("-d") if index >= after_command => "--streams".into(),
         Some(text) if index >= after_command && text.starts_with("-d") => {
             let value = text.trim_start_matches("-d").trim_start_matches('=');
@@ -37,7 +48,8 @@ pub fn asks_for_json(arguments: &[OsString]) -> bool {
     texts.take_while(|text| *text != "--").any(|text| {
         let letters = text.strip_prefix('-').filter(|rest| !rest.starts_with('-'));
         // Letters of a bundle before one that takes a value.
-        let flags = letters.map(|rest| rest.split(['l', 'f', 'o', 'r', 'p', 'm', 's']).next());
+        let flags =
+            letters.map(|rest| rest.split(['l', 'f', 'o', 'r', 'p', 'm', 's', 'u', 'w']).next());
         text == "--json" || flags.flatten().is_some_and(|flags| flags.contains('j'))
     })
 }
@@ -60,6 +72,8 @@ mod tests {
             ("dmg -d system query -d", "dmg -d system query -d"),
             ("dmg -f hosts system events -f", "dmg -f hosts system events --follow"),
             ("dmg sys ev --after 3 -f", "dmg sys ev --after 3 --follow"),
+            ("dmg sto p -n -f", "dmg sto p -n --force"),
+            ("dmg -f hosts storage prepare -n", "dmg -f hosts storage prepare -n"),
             ("dmg system query -f hosts", "dmg system query -f hosts"),
         ];
         for (given, wanted) in cases {

@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use config::{ConfigCommand, ConfigGenerate, NetworkKind};
 pub use server::{NetworkCommand, NetworkScan, ServerCommand, SetLogMasks};
-pub use storage::{StorageCommand, StorageFormat, StorageScan};
+pub use storage::{StorageCommand, StorageFormat, StoragePrepare, StorageScan};
 pub use system::{
     ChangeReplicas, Cleanup, ClearExclude, Drain, Erase, Events, Exclude, LeaderQuery, ListPools,
     ManagementCommand, Preflight, Query, Ranks, Start, Stop, SystemCommand, Wait,

@@ -6,6 +6,7 @@ mod network;
 mod partial;
 mod server;
 mod storage_format;
+mod storage_prepare;
 mod storage_scan;
 mod stream;
 mod system_erase;
@@ -45,6 +46,7 @@ pub async fn execute(session: &Session, command: Command) -> Outcome {
 async fn storage(session: &Session, command: StorageCommand) -> Result<Outcome, Failure> {
     match command {
         StorageCommand::Scan(options) => storage_scan::run(session, options).await,
+        StorageCommand::Prepare(options) => storage_prepare::run(session, options).await,
         StorageCommand::Format(options) => storage_format::run(session, options).await,
     }
 }
@@ -89,6 +91,7 @@ async fn system(session: &Session, command: SystemCommand) -> Result<Outcome, Fa
 pub fn name(command: &Command) -> &'static str {
     match command {
         Command::Storage(StorageCommand::Scan(_)) => "storage scan",
+        Command::Storage(StorageCommand::Prepare(_)) => "storage prepare",
         Command::Storage(StorageCommand::Format(_)) => "storage format",
         Command::Network(NetworkCommand::Scan(_)) => "network scan",
         Command::Config(ConfigCommand::Generate(_)) => "config generate",

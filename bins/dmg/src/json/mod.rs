@@ -5,6 +5,7 @@ mod hosts;
 mod members;
 mod network;
 mod preflight;
+mod prepare;
 mod replicas;
 mod storage;
 mod system;
@@ -14,6 +15,7 @@ pub use hosts::errors as host_errors;
 pub use members::{status, waited};
 pub use network::fabrics;
 pub use preflight::preflights;
+pub use prepare::prepared;
 pub use replicas::{answered_by, replica_set};
 pub use storage::{format_results, plans, scan};
 pub use system::{

@@ -6,6 +6,7 @@ mod hosts;
 mod network;
 mod plan;
 mod preflight;
+mod prepare;
 mod replicas;
 mod scan;
 mod system;
@@ -18,6 +19,7 @@ pub use hosts::{HostNames, errors, group_equal};
 pub use network::fabrics;
 pub use plan::{losses, plans};
 pub use preflight::preflights;
+pub use prepare::prepared;
 pub use replicas::{answered_by, replica_set};
 pub use scan::{health, storage, storage_verbose};
 pub use system::{

@@ -157,7 +157,8 @@ fn serve(listener: TcpListener, script: Arc<Mutex<Script>>, stopped: oneshot::Re
             .add_service(Scripted::<2>(script.clone()))
             .add_service(Scripted::<3>(script.clone()))
             .add_service(Scripted::<4>(script.clone()))
-            .add_service(Scripted::<5>(script))
+            .add_service(Scripted::<5>(script.clone()))
+            .add_service(Scripted::<6>(script))
             .serve_with_incoming_shutdown(incoming, stop)
             .await
             .unwrap();
@@ -173,7 +174,8 @@ macro_rules! named {
         $(impl NamedService for Scripted<$number> { const NAME: &'static str = $name; })*
     };
 }
-named! { 0 "ctl.CtlSvc" 1 "mgmt.MgmtSvc" 2 "daosx.v1.Storage" 3 "daosx.v1.Host" 4 "daosx.v1.Members" 5 "daosx.v1.Preflight" }
+named! { 0 "ctl.CtlSvc" 1 "mgmt.MgmtSvc" 2 "daosx.v1.Storage" 3 "daosx.v1.Host" 4 "daosx.v1.Members"
+5 "daosx.v1.Prepare" 6 "daosx.v1.Preflight" }
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 

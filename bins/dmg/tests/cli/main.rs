@@ -6,6 +6,7 @@ mod connections;
 mod fake;
 mod members;
 mod preflight;
+mod prepare;
 mod run;
 mod storage;
 mod system;

@@ -137,7 +137,7 @@ pub struct Hugepages {
 /// How NVMe controllers of the host are handled.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NvmeHost {
-    /// Only these are prepared automatically; empty means all.
+    /// Only these are prepared at start; empty means those of every `bdev_list`.
     pub include: Vec<String>,
     /// Never touched.
     pub exclude: Vec<String>,

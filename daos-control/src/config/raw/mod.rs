@@ -149,7 +149,7 @@ optional_keys! {
         control_metadata: RawControlMetadata,
         /// Form of the engines' device configuration: `json` or `ini`. Default: `json`.
         nvme_conf_format: RawDeviceConfigFormat,
-        /// NVMe controllers prepared automatically, as PCI addresses. Default: empty, which means all.
+        /// NVMe controllers that a start may prepare, as PCI addresses. Default: empty, which means every `bdev_list`.
         bdev_include: Vec<String>,
         /// NVMe controllers never touched, as PCI addresses. Default: empty.
         bdev_exclude: Vec<String>,

@@ -33,7 +33,8 @@ pub(super) enum Decision {
 pub(super) fn prepare(request: &PrepareRequest, host: HostFacts, state: &NvmeState) -> Decision {
     let controller = &state.controller;
     let address = controller.address;
-    if !chosen(request.include.as_deref(), &request.exclude, address) {
+    let behind_vmd = request.disable_vmd && address.vmd().is_some();
+    if behind_vmd || !chosen(request.include.as_deref(), &request.exclude, address) {
         return Decision::Leave;
     }
     let driver = match driver_for(request, host, address) {
@@ -124,6 +125,16 @@ mod tests {
         assert!(matches!(decide(&request(Some(&["0000:82:00.0"]), &[])), Decision::Leave));
         assert!(matches!(decide(&request(Some(&[]), &[])), Decision::Leave), "R80");
         assert!(matches!(decide(&request(None, &["0000:81:00.0"])), Decision::Leave));
+    }
+
+    #[test]
+    fn what_is_behind_a_vmd_is_left_alone_when_told_so() {
+        let mut behind = state();
+        behind.controller.address = "5d0505:01:00.0".parse().unwrap();
+        let off = PrepareRequest { disable_vmd: true, ..request(None, &[]) };
+        assert!(matches!(prepare(&off, ROOT, &behind), Decision::Leave));
+        assert!(matches!(prepare(&off, ROOT, &state()), Decision::Bind(VFIO)));
+        assert!(matches!(prepare(&request(None, &[]), ROOT, &behind), Decision::Bind(VFIO)));
     }
 
     #[test]

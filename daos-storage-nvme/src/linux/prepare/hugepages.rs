@@ -13,22 +13,35 @@ pub(super) fn read(roots: &Roots, node: u32) -> Result<u64, BdevError> {
     pages.ok_or_else(|| BdevError::NotFound { device: path.display().to_string() })
 }
 
-/// Sets the number of pages.
+/// Sets the number of pages. When the kernel has too few of them, the number is as it was before: what could be had is of no use,
+/// and others need the memory.
 ///
 /// # Errors
 /// [`BdevError::TooFewHugepages`] with what was got.
 pub(super) fn set(roots: &Roots, wanted: NodeHugepages) -> Result<NodeHugepages, BdevError> {
     let NodeHugepages { node, pages } = wanted;
     let path = file(roots, node)?;
-    if read(roots, node)? != pages {
+    let before = read(roots, node)?;
+    let write = |pages: u64| {
         fs::write(&path, pages.to_string()).map_err(|source| {
             BdevError::from_io(&path.display().to_string(), "set the number of huge pages", source)
-        })?;
+        })
+    };
+    if before != pages {
+        write(pages)?;
     }
-    let got = read(roots, node)?;
-    // More than asked for are pages somebody uses; that is no lack.
-    if got < pages {
-        return Err(BdevError::TooFewHugepages { node, asked: pages, got });
+    let set = enough(wanted, read(roots, node)?);
+    if set.is_err() {
+        write(before)?;
+    }
+    set
+}
+
+/// More than asked for are pages somebody uses; that is no lack.
+fn enough(wanted: NodeHugepages, got: u64) -> Result<NodeHugepages, BdevError> {
+    let NodeHugepages { node, pages: asked } = wanted;
+    if got < asked {
+        return Err(BdevError::TooFewHugepages { node, asked, got });
     }
     Ok(NodeHugepages { node, pages: got })
 }
@@ -64,6 +77,14 @@ mod tests {
         fs::write(node.join("nr_hugepages"), pages).unwrap();
         let roots = Roots { sys: at.join("sys"), dev: at.join("dev"), proc: at.join("proc") };
         (directory, roots)
+    }
+
+    #[test]
+    fn fewer_pages_than_asked_for_are_an_error_that_says_how_many() {
+        let wanted = NodeHugepages { node: 1, pages: 64 };
+        let few = enough(wanted, 10).unwrap_err();
+        assert!(matches!(few, BdevError::TooFewHugepages { node: 1, asked: 64, got: 10 }));
+        assert_eq!(enough(wanted, 70).unwrap().pages, 70, "pages in use");
     }
 
     #[test]

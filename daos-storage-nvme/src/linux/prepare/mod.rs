@@ -25,9 +25,6 @@ use super::record::{PrepareRecord, RecordLock, RecordedController, RecordedPages
 use crate::model::NvmeState;
 use crate::{BdevError, PciAddress, PrepareOutcome, PrepareRequest, ResetOutcome, ResetRequest};
 
-/// The name under which `-u` may be left out: whoever called sudo, else root (R75).
-const SUDO_USER: &str = "SUDO_USER";
-
 type Controllers = Vec<(PciAddress, Result<String, Arc<BdevError>>)>;
 
 /// One host being prepared or reset.
@@ -51,8 +48,8 @@ impl<'a> Preparation<'a> {
 
     /// Makes ready what the request asks for. A controller that cannot be had keeps no other from being bound.
     pub(super) fn prepare(mut self, request: &PrepareRequest) -> Result<PrepareOutcome, BdevError> {
-        let user = request.user.clone().or_else(|| std::env::var(SUDO_USER).ok());
-        let owner = Owner::look_up(user.as_deref().unwrap_or("root"))?;
+        let sudo = std::env::var(own::SUDO_USER).ok();
+        let owner = Owner::look_up(own::target_user(request.user.as_deref(), sudo.as_deref()))?;
         let mut notices = leftovers::remove()?;
         let hugepages = self.set_hugepages(request)?;
         let mut controllers = Controllers::new();
@@ -74,7 +71,9 @@ impl<'a> Preparation<'a> {
             });
             controllers.push((function.address, result.map_err(Arc::new)));
         }
-        self.give_hugepages(&owner)?;
+        if !request.hugepages.is_empty() {
+            self.give_hugepages(&owner)?;
+        }
         notices.extend(own::memlock_notice(&owner));
         Ok(PrepareOutcome { hugepages, controllers, notices })
     }

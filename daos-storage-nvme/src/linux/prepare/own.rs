@@ -16,6 +16,14 @@ const LEAST_MEMLOCK: u64 = 64 << 20;
 const APPEARS: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
+/// The variable in which sudo says who called it.
+pub(super) const SUDO_USER: &str = "SUDO_USER";
+
+/// The user that was named, else who called sudo, else root (R75).
+pub(super) fn target_user<'a>(named: Option<&'a str>, sudo: Option<&'a str>) -> &'a str {
+    named.or(sudo).filter(|name| !name.is_empty()).unwrap_or("root")
+}
+
 /// The user that will run the engines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Owner {
@@ -165,4 +173,55 @@ pub(super) fn memlock_notice(owner: &Owner) -> Option<String> {
             owner.name, owner.name
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r75_the_owner_is_who_was_named_else_who_called_sudo_else_root() {
+        assert_eq!(target_user(Some("bob"), Some("eve")), "bob");
+        assert_eq!(target_user(None, Some("eve")), "eve");
+        assert_eq!(target_user(None, None), "root");
+        assert_eq!(target_user(None, Some("")), "root");
+    }
+
+    #[test]
+    fn a_user_that_does_not_exist_is_named() {
+        assert_eq!(
+            Owner::look_up("root").unwrap(),
+            Owner { name: "root".to_owned(), uid: 0, gid: 0 }
+        );
+        for name in ["", "-u", "nobody of that name"] {
+            let unknown = Owner::look_up(name).unwrap_err();
+            assert!(
+                matches!(&unknown, BdevError::UnknownUser { user } if user == name),
+                "{unknown}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_goes_to_its_owner_and_back() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::set_permissions(file.path(), fs::Permissions::from_mode(0o440)).unwrap();
+        let before = look(file.path()).unwrap();
+        // As root to somebody else, otherwise to oneself, which everybody may.
+        let (uid, gid) = if before.uid == 0 { (65534, 65534) } else { (before.uid, before.gid) };
+        let owner = Owner { name: "somebody".to_owned(), uid, gid };
+        set(file.path(), &owner).unwrap();
+        let now = look(file.path()).unwrap();
+        assert_eq!(
+            (now.uid, now.gid, now.mode),
+            (uid, gid, 0o640),
+            "its owner may, the world may not"
+        );
+        restore(&before).unwrap();
+        assert_eq!(look(file.path()).unwrap(), before);
+        let path = file.path().to_owned();
+        drop(file);
+        restore(&before).unwrap();
+        assert!(look(&path).is_err(), "a file that is gone stays gone");
+    }
 }

@@ -5,6 +5,7 @@ mod nvme_format;
 mod nvme_power;
 mod nvme_prepare;
 mod nvme_scan;
+mod nvme_start;
 mod preflight;
 mod site;
 
@@ -24,6 +25,10 @@ pub const ALL: &[Case] = &[
     Case { name: "prepare_for_an_unprivileged_user_and_reset", run: nvme_prepare::user_and_back },
     Case { name: "prepare_refuses_controllers_in_use", run: nvme_prepare::refuses_in_use },
     Case { name: "prepare_without_an_iommu", run: nvme_prepare::without_iommu },
+    Case {
+        name: "start_prepares_what_its_engines_list_and_nothing_else",
+        run: nvme_start::automatic,
+    },
     Case {
         name: "format_erases_what_the_plan_shows_and_nothing_else",
         run: nvme_format::erases_the_plan,

@@ -1,12 +1,15 @@
 //! Controllers and huge pages for an unprivileged user, and everything back again.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 
 use super::nvme_scan::{address, controller};
 use crate::guest::Lab;
 use crate::hardware::Hardware;
 
-const NODE_PAGES: &str =
+const UP: Duration = Duration::from_secs(20);
+pub const NODE_PAGES: &str =
     "cat /sys/devices/system/node/node*/hugepages/hugepages-2048kB/nr_hugepages | tr '\\n' ' '";
 
 /// One controller and huge pages on both nodes for bob; scan names what the record remembers; reset restores all of it.
@@ -47,6 +50,19 @@ pub fn user_and_back(lab: &Lab) -> Result<()> {
         "asked for 50000 huge pages, got ",
     )?;
     ensure!(short.contains("code = 1442"), "{short}");
+    ensure!(guest.shell.run(NODE_PAGES)?.trim() == "32 32", "what could be had is given back");
+
+    // What a program uses is not taken from under it.
+    guest.shell.run(&format!(
+        "setpriv --reuid 1000 --regid 1000 --clear-groups sh -c 'exec 4<>/dev/vfio/{group}; exec sleep 600' & echo $! > /tmp/user"
+    ))?;
+    guest
+        .shell
+        .wait(&format!("ls -l /proc/$(cat /tmp/user)/fd | grep -q /dev/vfio/{group}"), UP)?;
+    let busy = guest.shell.refused("daos_server nvme reset", "in use: open in sleep")?;
+    ensure!(busy.contains("code = 1225"), "{busy}");
+    ensure!(controller(&mut guest, "LAB-A")?["driver"] == "vfio-pci");
+    guest.shell.run("kill $(cat /tmp/user)")?;
 
     guest.shell.run("daos_server storage prepare --nvme-only --reset")?;
     let back = controller(&mut guest, "LAB-A")?;

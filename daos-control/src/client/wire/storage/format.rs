@@ -79,7 +79,7 @@ fn medium(host: &HostAddr, word: &str) -> Result<Medium, CallError> {
     }
 }
 
-fn fault(message: ours::Fault) -> Fault {
+pub(super) fn fault(message: ours::Fault) -> Fault {
     Fault {
         domain: message.domain.into(),
         code: message.code,

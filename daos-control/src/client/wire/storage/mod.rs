@@ -1,9 +1,11 @@
-//! Wire forms of storage scan, plan and format.
+//! Wire forms of storage scan, prepare, plan and format.
 
 mod format;
+mod prepare;
 mod scan;
 
 pub(in crate::client) use format::{apply_format, plan_format, stock_format};
+pub(in crate::client) use prepare::{prepare_nvme, reset_nvme};
 pub(in crate::client) use scan::scan;
 
 use daos_proto::ctl;

@@ -1,0 +1,107 @@
+//! `daosx.v1.Prepare`: storage made ready for engines from afar (R72, R83, R84). The work is that of `prepare`; what is kept here is
+//! that nothing is taken from under an engine or a format, and that a server without the right says so.
+
+use std::sync::Arc;
+
+use daos_proto::daosx::v1::prepare_server::Prepare;
+use daos_proto::daosx::v1::{
+    PrepareNvmeReq, PrepareNvmeResp, PreparedController, PreparedNode, ResetNvmeReq,
+};
+use daos_storage_nvme::BdevProvider;
+use tonic::Request;
+
+use super::gate::{Gate, Reply};
+use crate::config::{DataPlane, ServerConfig};
+use crate::fault::{Fault, code};
+use crate::format::FormatService;
+use crate::prepare::{NvmePrepareAsk, NvmePrepared, engines_of, prepare_nvme, reset_nvme};
+use crate::wire::{CallError, to_proto};
+
+/// The user of a server that may prepare, and so of its engines.
+const ROOT: &str = "root";
+
+/// Makes storage ready and gives it back.
+#[derive(Debug, Clone)]
+pub(super) struct PrepareService {
+    pub gate: Gate,
+    pub config: Arc<ServerConfig>,
+    pub bdev: Arc<dyn BdevProvider>,
+    pub format: FormatService,
+}
+
+#[tonic::async_trait]
+impl Prepare for PrepareService {
+    async fn prepare_nvme(&self, request: Request<PrepareNvmeReq>) -> Reply<PrepareNvmeResp> {
+        self.gate
+            .serve(request, |call| async move {
+                let PrepareNvmeReq { allow, block, pages, user, disable_vfio } = call.message;
+                let keep_hugepages = self.config.data_plane == DataPlane::Emulated;
+                let ask = NvmePrepareAsk {
+                    allow,
+                    block,
+                    pages,
+                    user: user.filter(|name| !name.is_empty()).or_else(|| Some(ROOT.to_owned())),
+                    disable_vfio: disable_vfio || self.config.nvme.disable_vfio,
+                    keep_hugepages,
+                };
+                let mut done = self.change(ask, false).await?;
+                if keep_hugepages {
+                    let notice = "data_plane is emulated: huge pages are left as they are";
+                    done.notices.push(notice.to_owned());
+                }
+                Ok(response(&done))
+            })
+            .await
+    }
+
+    async fn reset_nvme(&self, request: Request<ResetNvmeReq>) -> Reply<PrepareNvmeResp> {
+        self.gate
+            .serve(request, |call| async move {
+                let ResetNvmeReq { allow, block } = call.message;
+                let ask = NvmePrepareAsk { allow, block, ..NvmePrepareAsk::default() };
+                Ok(response(&self.change(ask, true).await?))
+            })
+            .await
+    }
+}
+
+impl PrepareService {
+    async fn change(&self, ask: NvmePrepareAsk, back: bool) -> Result<NvmePrepared, CallError> {
+        if !rustix::process::geteuid().is_root() {
+            return Err(CallError::Fault(not_root()));
+        }
+        let (bdev, engines) = (Arc::clone(&self.bdev), engines_of(&self.config, &ask));
+        let work = async move {
+            match back {
+                true => reset_nvme(&*bdev, &ask).await,
+                false => prepare_nvme(&*bdev, &ask).await,
+            }
+        };
+        let done = self.format.reserved(&engines, work).await;
+        Ok(done.map_err(|error| Fault::from(&error))??)
+    }
+}
+
+fn not_root() -> Fault {
+    Fault::new(
+        "storage",
+        code::PREPARE_NEEDS_ROOT,
+        "the server runs as a plain user, who may not prepare or reset NVMe controllers",
+        "run 'sudo daos_server storage prepare --nvme-only' on the host",
+    )
+}
+
+fn response(done: &NvmePrepared) -> PrepareNvmeResp {
+    let controllers = done.controllers.iter().map(|(address, result)| PreparedController {
+        address: address.to_string(),
+        driver: result.as_ref().ok().cloned().unwrap_or_default(),
+        fault: result.as_ref().err().map(to_proto::fault),
+    });
+    let nodes =
+        done.hugepages.iter().map(|node| PreparedNode { node: node.node, hugepages: node.pages });
+    PrepareNvmeResp {
+        controllers: controllers.collect(),
+        nodes: nodes.collect(),
+        notices: done.notices.clone(),
+    }
+}
