@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
+use super::nvme_format::{plug, pull};
 use super::nvme_scan::{address, controller};
 use super::site::{self, Metadata, dry_run, flat, format, format_all, serve};
 use crate::guest::{Disks, Guest, Lab};
@@ -50,7 +51,7 @@ fn require_bobs(guest: &mut Guest) -> Result<()> {
 }
 
 /// The plan shows the way there and back; a plain format stops at data and gives back; a program that has it open keeps it; a reformat
-/// takes the data and gives back. Without the right to move it, it is refused.
+/// takes the data and gives back. Without the right to move it, it is refused; another card in its place is found out and given back.
 pub fn is_lent_and_given_back(lab: &Lab) -> Result<()> {
     let hardware = Hardware::default();
     let (disks, images) = filled(lab, &hardware)?;
@@ -99,8 +100,33 @@ pub fn is_lent_and_given_back(lab: &Lab) -> Result<()> {
 
     site::kill(&mut guest)?;
     needs_the_right_to_rebind(lab, &mut guest)?;
-    guest.power_off()?;
     ensure!(fingerprints(&images)? == before, "something was written without the right to");
+    site::kill(&mut guest)?;
+    another_card(lab, &hardware, &disks, guest)
+}
+
+/// The card was exchanged while `vfio-pci` had it: only the format itself can see that, and goes no further.
+fn another_card(lab: &Lab, hardware: &Hardware, disks: &Disks, mut guest: Guest) -> Result<()> {
+    let new = disks.path().join("new.img");
+    std::fs::File::create(&new)?.set_len(64 << 20)?;
+    medium::fill(&new, SECRET)?;
+    let before = medium::fingerprint(&new, 0)?;
+    let place = hardware.place("LAB-A")?;
+    let address = address(&mut guest, "LAB-A")?;
+    pull(&mut guest, &format!("nvme{place}"))?;
+    plug(&mut guest, place, "new", "LAB-X", &new)?;
+    guest.shell.run(&format!(
+        "cd /sys/bus/pci/devices/{address} && echo vfio-pci > driver_override &&
+         echo {address} > driver/unbind && echo {address} > /sys/bus/pci/drivers_probe &&
+         [ -e /sys/bus/pci/drivers/vfio-pci/{address} ] && chown -R root /var/lib/daos_server /run/daos"
+    ))?;
+    serve(&mut guest, &["LAB-A"], Metadata::InRam)?;
+    let told = guest.shell.refused(&format("--reformat --yes --verbose"), "")?;
+    ensure!(flat(&told).contains("serial was LAB-A, is LAB-X"), "{told}");
+    lab.keep("bound-another-card", &told)?;
+    ensure!(controller(&mut guest, "LAB-A")?["driver"] == "vfio-pci");
+    guest.power_off()?;
+    ensure!(medium::fingerprint(&new, 0)? == before, "another card was written");
     Ok(())
 }
 
@@ -115,7 +141,8 @@ fn needs_the_right_to_rebind(lab: &Lab, guest: &mut Guest) -> Result<()> {
         "sed -i 's,scm_mount: /mnt,scm_mount: /dev/shm/scm,' /etc/server.yml
          mkdir -p /run/lock; chmod 1777 /dev/shm /run/lock /tmp
          chown bob /run/daos; chown -R bob /var/lib/daos_server
-         setpriv --reuid 1000 --regid 1000 --clear-groups daos_server start -o /etc/server.yml > /tmp/server.log 2>&1 &",
+         setpriv --reuid 1000 --regid 1000 --clear-groups daos_server start -o /etc/server.yml > /tmp/server.log 2>&1 &
+         echo $! > /tmp/server.pid",
     )?;
     guest
         .shell

@@ -171,13 +171,13 @@ pub fn refuses_another_controller(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
-fn pull(guest: &mut Guest, device: &str) -> Result<()> {
+pub fn pull(guest: &mut Guest, device: &str) -> Result<()> {
     guest.qmp.run("device_del", serde_json::json!({"id": device}))?;
     guest.qmp.wait_for("DEVICE_DELETED", device)
 }
 
 /// Puts a controller with one namespace into an empty slot, and waits until the kernel has its node.
-fn plug(
+pub fn plug(
     guest: &mut Guest,
     place: usize,
     name: &str,
