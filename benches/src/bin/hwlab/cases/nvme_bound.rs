@@ -118,7 +118,7 @@ fn another_card(lab: &Lab, hardware: &Hardware, disks: &Disks, mut guest: Guest)
     guest.shell.run(&format!(
         "cd /sys/bus/pci/devices/{address} && echo vfio-pci > driver_override &&
          echo {address} > driver/unbind && echo {address} > /sys/bus/pci/drivers_probe &&
-         [ -e /sys/bus/pci/drivers/vfio-pci/{address} ] && chown -R root /var/lib/daos_server /run/daos"
+         [ -e /sys/bus/pci/drivers/vfio-pci/{address} ] && chown -R root /var/lib/daos_server && rm -rf /run/daos"
     ))?;
     serve(&mut guest, &["LAB-A"], Metadata::InRam)?;
     let told = guest.shell.refused(&format("--reformat --yes --verbose"), "")?;
@@ -140,7 +140,7 @@ fn needs_the_right_to_rebind(lab: &Lab, guest: &mut Guest) -> Result<()> {
     guest.shell.run(
         "sed -i 's,scm_mount: /mnt,scm_mount: /dev/shm/scm,' /etc/server.yml
          mkdir -p /run/lock; chmod 1777 /dev/shm /run/lock /tmp
-         chown bob /run/daos; chown -R bob /var/lib/daos_server
+         rm -rf /run/daos; mkdir /run/daos; chown bob /run/daos; chown -R bob /var/lib/daos_server
          setpriv --reuid 1000 --regid 1000 --clear-groups daos_server start -o /etc/server.yml > /tmp/server.log 2>&1 &
          echo $! > /tmp/server.pid",
     )?;
