@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -188,6 +189,8 @@ impl PrepareRecord {
         let bytes = serde_json::to_vec_pretty(self)?;
         let mut file = File::create(&temporary)?;
         file.write_all(&bytes)?;
+        // A server that is not root reads it too, whatever the umask of whoever prepared.
+        file.set_permissions(fs::Permissions::from_mode(0o644))?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
         sync_directory_of(path)
@@ -216,6 +219,8 @@ mod tests {
         };
         record.save(state.path()).unwrap();
         assert_eq!(PrepareRecord::load(state.path()).unwrap(), record);
+        let mode = fs::metadata(state.path().join(RECORD_FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o644, "every server may read it");
         record.hugepages.clear();
         record.save(state.path()).unwrap();
         assert!(!state.path().join(RECORD_FILE).exists());
