@@ -77,6 +77,16 @@ impl Fault {
         format!("{}: code = {} resolution = \"{text}\"", self.printed_domain(), self.code)
     }
 
+    /// The first line of an error report, with the causes as part of the description.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        if self.reason.is_empty() {
+            return self.to_string();
+        }
+        let description = format!("{}: {}", self.description, self.reason);
+        Self { description, ..self.clone() }.to_string()
+    }
+
     fn printed_domain(&self) -> String {
         if self.domain.is_empty() {
             return "unknown".to_owned();
@@ -107,6 +117,14 @@ mod tests {
             fault.resolution_line(),
             "server_config: code = 707 resolution = \"set provider\""
         );
+    }
+
+    #[test]
+    fn causes_are_part_of_the_description() {
+        let fault = Fault::new("system", 1385, "cannot write backup /x", "choose another file");
+        let text = fault.with_reason("No such file or directory").in_full();
+        let description = "cannot write backup /x: No such file or directory";
+        assert_eq!(text, format!("system: code = 1385 description = \"{description}\""));
     }
 
     #[test]

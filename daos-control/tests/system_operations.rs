@@ -258,6 +258,22 @@ async fn a_member_that_joined_meanwhile_stays_joined_after_a_start() {
     assert_eq!(cluster.states(), [Joined, Joined, Joined]);
 }
 
+/// R166: a host that was frozen answers again, and its engines ran on all the time: a start finds them running.
+#[tokio::test]
+async fn r166_a_start_brings_back_a_member_whose_host_did_not_answer() {
+    let cluster = Cluster::new().await;
+    cluster.hosts.set("10.0.0.2", Behaviour::Silent);
+    cluster.stop(ranks("2"), true).await.unwrap();
+    assert_eq!(cluster.states(), [Joined, Joined, Unresponsive]);
+    let report = cluster.start().await;
+    assert!(report.results[2].errored, "it is silent still");
+    assert_eq!(cluster.states(), [Joined, Joined, Unresponsive]);
+    cluster.hosts.set("10.0.0.2", Behaviour::Obedient);
+    let report = cluster.start().await;
+    assert!(report.results.iter().all(|report| !report.errored), "{report:?}");
+    assert_eq!(cluster.states(), [Joined, Joined, Joined]);
+}
+
 #[tokio::test]
 async fn ranks_an_administrator_keeps_out_are_not_asked() {
     let cluster = Cluster::new().await;

@@ -304,7 +304,7 @@ pub enum Cert {
         #[arg(long, value_name = "DIR", default_value = CERTIFICATES)]
         dir: PathBuf,
         /// Days it is good for
-        #[arg(long, default_value_t = DEFAULT_DAYS)]
+        #[arg(long, default_value_t = DEFAULT_DAYS, value_parser = clap::value_parser!(u32).range(1..))]
         days: u32,
         /// Use this key (PEM, PKCS #8) instead of making an ECDSA key
         #[arg(long, value_name = "FILE")]
@@ -325,7 +325,7 @@ pub enum Cert {
         #[arg(long = "san", value_name = "NAME")]
         names: Vec<String>,
         /// Days it is good for, at most as long as the authority
-        #[arg(long, default_value_t = DEFAULT_DAYS)]
+        #[arg(long, default_value_t = DEFAULT_DAYS, value_parser = clap::value_parser!(u32).range(1..))]
         days: u32,
         /// Use this key (PEM, PKCS #8) instead of making an ECDSA key; stock DAOS 2.8 peers need RSA
         #[arg(long, value_name = "FILE")]

@@ -50,9 +50,7 @@ fn report(error: &anyhow::Error) {
         }
     };
     for fault in all {
-        let reason =
-            if fault.reason.is_empty() { String::new() } else { format!(": {}", fault.reason) };
-        eprintln!("ERROR: {fault}{reason}");
+        eprintln!("ERROR: {}", fault.in_full());
         if fault.has_resolution() {
             eprintln!("ERROR: {}", fault.resolution_line());
         }

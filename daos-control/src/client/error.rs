@@ -36,6 +36,19 @@ pub enum ClientError {
         /// What the last try ended with, if any try ended.
         last: Option<Box<CallError>>,
     },
+    /// Everybody who answers knows of no leader of the management service.
+    #[error(
+        "the management service has no leader: no replica that answers has known of one for {} s",
+        after.as_secs()
+    )]
+    NoLeader {
+        /// Name of the request.
+        request: &'static str,
+        /// How long the leader was waited for.
+        after: Duration,
+        /// What the last try ended with.
+        last: CallError,
+    },
     /// There is no host to ask.
     #[error("the client configuration has an empty hostlist")]
     NoHosts,
@@ -110,6 +123,7 @@ impl ClientError {
                 error.fault_code().unwrap_or(code::UNKNOWN)
             }
             Self::TimedOut { .. } => code::CLIENT_RPC_TIMEOUT,
+            Self::NoLeader { .. } => code::CLIENT_NO_LEADER,
             Self::NoHosts => code::CLIENT_CONFIG_EMPTY_HOST_LIST,
             Self::FormatRunningSystem => code::CLIENT_FORMAT_RUNNING_SYSTEM,
             Self::HostList(error) => error.code(),
@@ -139,6 +153,10 @@ impl ClientError {
                 "check that the hosts in hostlist run the management service, or name others with -l"
             }
             Self::TimedOut { .. } => "check that the hosts are up and repeat the command",
+            Self::NoLeader { .. } => {
+                "start the servers of the other replicas, so that a majority of them is up ('dmg system ms status' shows \
+                 each), or see 'When a majority is lost' in docs/management-service.md"
+            }
             Self::NoHosts => "set hostlist in daos_control.yml or name hosts with -l",
             Self::FormatRunningSystem => {
                 "stop and erase the system first (dmg system stop, dmg system erase), then format"

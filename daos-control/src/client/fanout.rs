@@ -50,7 +50,9 @@ impl<T> HostResults<T> {
                 Some(fault) => fault.description,
                 None => error.to_string(),
             };
-            let text = text.replace(&format!("host {host}"), "host");
+            // As a prefix it is what the table says beside it; in a sentence something has to stand for it.
+            let own = format!("host {host}");
+            let text = text.strip_prefix(&format!("{own}: ")).unwrap_or(&text).replace(&own, "host");
             groups.entry(text).or_default().insert(host.clone());
         }
         groups
@@ -145,6 +147,25 @@ mod tests {
         assert_eq!(names, ["n1", "n2", "n4"]);
         assert_eq!(results.failures_by_text()["no, host"].to_string(), "n3");
         assert!(!results.is_complete());
+    }
+
+    #[test]
+    fn failures_do_not_begin_with_a_host_that_is_named_beside_them() {
+        let failed = |host: &str, text: &str| {
+            let fault = crate::Fault::new("security", 1406, text, "use both");
+            (HostAddr::parse(host).unwrap(), crate::client::ClientError::Call(fault.into()))
+        };
+        let results: super::HostResults<()> = super::HostResults {
+            answers: Vec::new(),
+            failures: vec![
+                failed("n1", "host n1: the peer does not speak TLS"),
+                failed("n2", "host n2: the peer does not speak TLS"),
+                failed("n3", "no connection to host n3"),
+            ],
+        };
+        let groups = results.failures_by_text();
+        assert_eq!(groups["the peer does not speak TLS"].to_string(), "n[1-2]");
+        assert_eq!(groups["no connection to host"].to_string(), "n3");
     }
 
     /// The number of open connections stays bounded however long the list is.

@@ -140,13 +140,28 @@ impl Client {
         F: Fn(Connection) -> Fut,
         Fut: Future<Output = Result<Versioned<T>, CallError>>,
     {
+        self.ask_management_telling(request, policy, &|_| {}, call).await
+    }
+
+    /// The same; `tell` hears what each try that failed ended with.
+    pub(super) async fn ask_management_telling<T, F, Fut>(
+        &self,
+        request: &'static str,
+        policy: Policy,
+        tell: &(dyn Fn(&CallError) + Sync),
+        call: F,
+    ) -> Result<T, ClientError>
+    where
+        F: Fn(Connection) -> Fut,
+        Fut: Future<Output = Result<Versioned<T>, CallError>>,
+    {
         let policy =
             if self.once { Policy { reaction: |_| Reaction::Fail, ..policy } } else { policy };
         let hosts = self.hosts.iter().cloned().collect();
         let start = if self.named { hosts } else { management::first_hosts(hosts) };
         let retry = Retry::new(start, self.port, policy);
         let limit = self.limit(policy.limit);
-        management::ask(request, limit, retry, |host, deadline| {
+        management::ask(request, limit, retry, tell, |host, deadline| {
             let (connector, call) = (self.connector.clone(), &call);
             async move { call(connector.open(&host, deadline).await?).await }
         })
@@ -207,10 +222,10 @@ mod tests {
             replace: false,
         };
         let client = client("127.0.0.4:9");
-        let waited = client.join(&ask, Duration::from_secs(1)).await.unwrap_err();
+        let waited = client.join(&ask, Duration::from_secs(1), &|_| {}).await.unwrap_err();
         assert_eq!(waited.code(), 510, "{waited}");
         let client = client.with_timeout(Duration::from_secs(60)).asking_once();
-        let told = client.join(&ask, Duration::from_secs(1)).await.unwrap_err();
+        let told = client.join(&ask, Duration::from_secs(1), &|_| {}).await.unwrap_err();
         assert_eq!(told.code(), 506, "{told}");
     }
 

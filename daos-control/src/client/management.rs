@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::error::ClientError;
 use super::host_list::HostAddr;
-use super::retry::{JITTER_STEPS, Next, Retry};
+use super::retry::{JITTER_STEPS, Next, Retry, knows_no_leader};
 use crate::wire::CallError;
 
 /// Hosts of the configured list that are asked at first (contract 1.9).
@@ -41,33 +41,42 @@ fn jitter() -> u32 {
     u32::try_from(random() % u64::from(JITTER_STEPS)).unwrap_or(0)
 }
 
-/// Carries one request to its end: tries, pauses, other hosts, until an answer, a final refusal or `limit`.
+/// Carries one request to its end: tries, pauses, other hosts, until an answer, a final refusal or `limit`. `tell` hears what
+/// each try that failed ended with.
 pub(crate) async fn ask<T, F, Fut>(
     request: &'static str,
     limit: Duration,
     mut retry: Retry,
+    tell: &(dyn Fn(&CallError) + Sync),
     attempt: F,
 ) -> Result<T, ClientError>
 where
     F: Fn(HostAddr, Instant) -> Fut,
     Fut: Future<Output = Result<Versioned<T>, CallError>>,
 {
-    let deadline = Instant::now() + limit;
+    let begun = Instant::now();
+    let deadline = begun + limit;
     let timed_out = |last| ClientError::TimedOut { request, after: limit, last };
     if retry.hosts().is_empty() {
         return Err(ClientError::NoHosts);
     }
     loop {
+        let asked = begun.elapsed();
         tracing::debug!(request, hosts = retry.hosts().len(), "asking the management service");
-        let error = match one_try(retry.hosts(), deadline, &attempt).await {
+        let patience = retry.leaderless_patience();
+        let error = match one_try(retry.hosts(), deadline, patience, &attempt).await {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
         tracing::debug!(request, %error, "no answer from the management service");
+        tell(&error);
         if Instant::now() >= deadline {
             return Err(timed_out(Some(Box::new(error))));
         }
-        match retry.after(&error, jitter()) {
+        match retry.after(&error, jitter(), asked, begun.elapsed()) {
+            Next::NoLeader => {
+                return Err(ClientError::NoLeader { request, after: begun.elapsed(), last: error });
+            }
             Next::GiveUp if error.is_connection_failure() => {
                 return Err(ClientError::NoManagementService { last: error });
             }
@@ -85,16 +94,19 @@ where
 }
 
 /// Asks all hosts at once. The answer made from the newest data counts, else the first. If nobody answers, the last
-/// error counts, but one that a host sent counts more than a host that could not be reached: it may name the leader.
+/// error counts, but one that a host sent counts more than a host that could not be reached, and a named leader more than
+/// none. When all that was heard is that there is no leader, hosts that hang are waited for no longer than `patience`.
 async fn one_try<T, F, Fut>(
     hosts: &[HostAddr],
     deadline: Instant,
+    patience: Option<Duration>,
     attempt: &F,
 ) -> Result<T, CallError>
 where
     F: Fn(HostAddr, Instant) -> Fut,
     Fut: Future<Output = Result<Versioned<T>, CallError>>,
 {
+    let begun = Instant::now();
     let mut pending: FuturesUnordered<Fut> =
         hosts.iter().map(|host| attempt(host.clone(), deadline)).collect();
     let mut best: Option<Versioned<T>> = None;
@@ -111,9 +123,15 @@ where
                 }
             }
             Err(error) => {
-                let says_nothing = error.is_connection_failure() && worst.is_some();
-                if !says_nothing {
+                let leaderless = knows_no_leader(&error);
+                let says_less = error.is_connection_failure() || leaderless;
+                if worst.as_ref().is_none_or(|worst| !says_less || worst.is_connection_failure()) {
                     worst = Some(error);
+                }
+                if best.is_none() {
+                    let all = worst.as_ref().is_some_and(knows_no_leader);
+                    let patience = patience.filter(|_| all);
+                    wait_until = patience.map_or(deadline, |limit| deadline.min(begun + limit));
                 }
             }
         }

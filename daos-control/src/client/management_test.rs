@@ -28,7 +28,7 @@ fn refused() -> CallError {
 async fn a_refused_request_goes_to_the_leader() {
     let asked = Mutex::new(Vec::new());
     let start = Instant::now();
-    let answer = ask("test", MINUTES, retry("a,b"), |host, _| {
+    let answer = ask("test", MINUTES, retry("a,b"), &|_| {}, |host, _| {
         asked.lock().unwrap().push(host.to_string());
         async move {
             match host.host() {
@@ -48,7 +48,7 @@ async fn a_refused_request_goes_to_the_leader() {
 async fn a_service_that_comes_up_is_asked_again_with_pauses() {
     let tries = Mutex::new(Vec::new());
     let start = Instant::now();
-    let answer = ask("test", MINUTES, retry("a"), |_, _| {
+    let answer = ask("test", MINUTES, retry("a"), &|_| {}, |_, _| {
         let number = {
             let mut tries = tries.lock().unwrap();
             tries.push(start.elapsed());
@@ -76,7 +76,7 @@ async fn a_service_that_comes_up_is_asked_again_with_pauses() {
 #[tokio::test(start_paused = true)]
 async fn the_whole_request_ends_with_its_time() {
     let start = Instant::now();
-    let error = ask::<(), _, _>("SystemQuery", Duration::from_secs(7), retry("a"), |_, _| async {
+    let error = ask::<(), _, _>("SystemQuery", Duration::from_secs(7), retry("a"), &|_| {}, |_, _| async {
         Err(CallError::from(NotReady::SteppingUp))
     })
     .await
@@ -89,7 +89,7 @@ async fn the_whole_request_ends_with_its_time() {
 /// Contract 1.9, item 2: the newest data wins, whoever was first.
 #[tokio::test(start_paused = true)]
 async fn the_newest_answer_wins() {
-    let answer = ask("test", MINUTES, retry("new,old"), |host, _| async move {
+    let answer = ask("test", MINUTES, retry("new,old"), &|_| {}, |host, _| async move {
         match host.host() {
             "new" => {
                 sleep(Duration::from_millis(100)).await;
@@ -105,7 +105,7 @@ async fn the_newest_answer_wins() {
 #[tokio::test(start_paused = true)]
 async fn a_dead_host_does_not_hold_up_an_answer() {
     let start = Instant::now();
-    let answer = ask("test", MINUTES, retry("dead,live"), |host, deadline| async move {
+    let answer = ask("test", MINUTES, retry("dead,live"), &|_| {}, |host, deadline| async move {
         if host.host() == "dead" {
             sleep_until(deadline).await;
         }
@@ -118,7 +118,7 @@ async fn a_dead_host_does_not_hold_up_an_answer() {
 /// A host that cannot be reached does not hide another's word on who leads.
 #[tokio::test(start_paused = true)]
 async fn a_hint_counts_more_than_a_dead_host() {
-    let answer = ask("test", MINUTES, retry("dead,replica"), |host, _| async move {
+    let answer = ask("test", MINUTES, retry("dead,replica"), &|_| {}, |host, _| async move {
         match host.host() {
             "dead" => {
                 sleep(Duration::from_millis(10)).await;
@@ -134,7 +134,7 @@ async fn a_hint_counts_more_than_a_dead_host() {
 /// Contract 1.9: nobody to be reached is one text, with the cause.
 #[tokio::test(start_paused = true)]
 async fn nobody_there_is_said_as_such() {
-    let error = ask::<(), _, _>("test", MINUTES, retry("a"), |_, _| async { Err(refused()) })
+    let error = ask::<(), _, _>("test", MINUTES, retry("a"), &|_| {}, |_, _| async { Err(refused()) })
         .await
         .unwrap_err();
     assert!(matches!(error, ClientError::NoManagementService { .. }));
@@ -145,7 +145,7 @@ async fn nobody_there_is_said_as_such() {
 #[tokio::test]
 async fn without_hosts_there_is_nobody_to_ask() {
     let nobody = Retry::new(Vec::new(), 10001, Policy::COMMON);
-    let error = ask("test", MINUTES, nobody, |_, _| async { Ok((0, ())) }).await.unwrap_err();
+    let error = ask("test", MINUTES, nobody, &|_| {}, |_, _| async { Ok((0, ())) }).await.unwrap_err();
     assert_eq!(error.code(), 503);
 }
 
@@ -159,4 +159,58 @@ fn at_most_five_configured_hosts_are_asked_first() {
     assert_eq!(some.len(), 5);
     assert!(some.iter().all(|host| all.contains(host)));
     assert_eq!(first_hosts(hosts("a,b")), hosts("a,b"));
+}
+
+fn nobody_leads() -> CallError {
+    CallError::NotLeader { hint: String::new(), replicas: vec!["dead:10001".into()] }
+}
+
+/// No majority: told after little more than an election takes, with a fault that says what to do.
+#[tokio::test(start_paused = true)]
+async fn a_request_to_a_system_without_a_leader_ends_soon() {
+    let start = Instant::now();
+    let error = ask::<(), _, _>("SystemSetAttr", MINUTES, retry("left,dead"), &|_| {}, |host, _| async move {
+        match host.host() {
+            "dead" => Err(refused()),
+            _ => Err(nobody_leads()),
+        }
+    })
+    .await
+    .unwrap_err();
+    assert!((10..=15).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+    assert!(matches!(error, ClientError::NoLeader { request: "SystemSetAttr", .. }), "{error}");
+    assert_eq!(error.code(), code::CLIENT_NO_LEADER);
+    assert!(error.resolution().contains("majority"));
+}
+
+/// A frozen server beside a replica that knows no leader does not hold the answer up for the time of the whole request.
+#[tokio::test(start_paused = true)]
+async fn a_host_that_hangs_does_not_hide_that_nobody_leads() {
+    let start = Instant::now();
+    let error = ask::<(), _, _>("test", MINUTES, retry("left,hangs"), &|_| {}, |host, deadline| async move {
+        if host.host() == "hangs" {
+            sleep_until(deadline).await;
+        }
+        Err(nobody_leads())
+    })
+    .await
+    .unwrap_err();
+    assert!(matches!(error, ClientError::NoLeader { .. }), "{error}");
+    assert!((10..=15).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+}
+
+/// A replica that was cut off does not end a request that the leader works on.
+#[tokio::test(start_paused = true)]
+async fn who_is_cut_off_does_not_hurry_a_leader_that_others_name() {
+    let answer = ask("test", MINUTES, retry("cut,leader,follower"), &|_| {}, |host, _| async move {
+        match host.host() {
+            "leader" => {
+                sleep(Duration::from_secs(100)).await;
+                Ok((0, "led"))
+            }
+            "follower" => Err(CallError::NotLeader { hint: "leader".into(), replicas: Vec::new() }),
+            _ => Err(nobody_leads()),
+        }
+    });
+    assert_eq!(answer.await.unwrap(), "led");
 }

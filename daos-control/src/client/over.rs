@@ -26,7 +26,7 @@ where
     Fut: Future<Output = Result<T, CallError>>,
 {
     let retry = Retry::new(management::first_hosts(hosts), DEFAULT_PORT, JOIN);
-    management::ask("Join", JOIN.limit, retry, |host, _deadline| {
+    management::ask("Join", JOIN.limit, retry, &|_| {}, |host, _deadline| {
         let call = attempt(host);
         async move {
             let late = || CallError::DeadlineExceeded("the join was not answered in time".into());
@@ -51,8 +51,10 @@ where
     F: Fn(HostAddr) -> Fut,
     Fut: Future<Output = Result<T, CallError>>,
 {
-    let retry = Retry::new(management::first_hosts(hosts), DEFAULT_PORT, Policy::COMMON);
-    management::ask(request, limit, retry, |host, _deadline| {
+    // For as long as the caller says, also without a leader.
+    let policy = Policy { leaderless: None, ..Policy::COMMON };
+    let retry = Retry::new(management::first_hosts(hosts), DEFAULT_PORT, policy);
+    management::ask(request, limit, retry, &|_| {}, |host, _deadline| {
         let call = attempt(host);
         async move { call.await.map(|answer| (0, answer)) }
     })

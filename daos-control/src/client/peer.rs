@@ -14,20 +14,27 @@ pub(super) const JOIN: Policy = Policy {
         if is_passing(error) { Reaction::Retryable } else { Reaction::Common }
     },
     limit: Duration::from_secs(3600),
+    leaderless: None,
 };
 
 /// An event is sent to whoever leads, also to one that is still to be elected, in the time of stock clients (contract 6.7).
-const EVENT: Policy = Policy { reaction: JOIN.reaction, ..Policy::COMMON };
+const EVENT: Policy = Policy { reaction: JOIN.reaction, leaderless: None, ..Policy::COMMON };
 /// One try to send an event.
 const ONE_EVENT: Duration = Duration::from_secs(10);
 
 impl Client {
-    /// Asks for a rank; `one_try` bounds each attempt, the client's timeout all of them.
+    /// Asks for a rank; `one_try` bounds each attempt, the client's timeout all of them. `tell` hears what each attempt that
+    /// failed ended with.
     ///
     /// # Errors
     /// The refusal of the management service, or that nobody could be asked in time.
-    pub async fn join(&self, ask: &JoinAsk, one_try: Duration) -> Result<JoinAnswer, ClientError> {
-        self.ask_management("Join", JOIN, |connection| {
+    pub async fn join(
+        &self,
+        ask: &JoinAsk,
+        one_try: Duration,
+        tell: &(dyn Fn(&CallError) + Sync),
+    ) -> Result<JoinAnswer, ClientError> {
+        self.ask_management_telling("Join", JOIN, tell, |connection| {
             let call = wire::peer::join(connection, self.system(), ask.clone());
             async move {
                 tokio::time::timeout(one_try, call).await.unwrap_or_else(|_| {
@@ -65,7 +72,7 @@ impl ClientError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Call(error) => is_passing(error),
-            Self::NoManagementService { .. } | Self::TimedOut { .. } => true,
+            Self::NoManagementService { .. } | Self::TimedOut { .. } | Self::NoLeader { .. } => true,
             _ => false,
         }
     }

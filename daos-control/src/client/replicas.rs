@@ -2,12 +2,16 @@
 //!
 //! Values and requests in the words of administrators; the wire forms are in `client::wire`.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::error::ClientError;
-use super::host_list::HostSet;
+use super::fanout::HostResults;
+use super::host_list::{HostAddr, HostSet};
+use super::rank_set::RankSet;
 use super::retry::Policy;
 use super::{Client, wire};
 
@@ -76,6 +80,8 @@ pub struct ReplicaStatus {
     pub last_contact: Option<Duration>,
     /// Version of the state applied here.
     pub data_version: u64,
+    /// Ranks that were found dead and whose exclusion waits, since too many were found dead at once.
+    pub held_deaths: RankSet,
 }
 
 /// Which replica answered a query, and how fresh its answer is.
@@ -85,6 +91,29 @@ pub struct AnsweredBy {
     pub host: String,
     /// What its replica said right after the answer.
     pub replica: ReplicaStatus,
+}
+
+/// A replica hears its leader many times a second; one that has not for this long may have missed changes.
+const LEADER_SILENT: Duration = Duration::from_secs(2);
+
+impl AnsweredBy {
+    /// Why the answer may be out of date, in words; `None` when it comes from the leader or from a replica that hears it.
+    #[must_use]
+    pub fn stale(&self) -> Option<String> {
+        let ReplicaStatus { kind, role, leader, last_contact, .. } = &self.replica;
+        if *kind != ReplicaKind::Running {
+            return Some("a host that did not say how fresh its answer is".to_owned());
+        }
+        match last_contact {
+            _ if role == "leader" => None,
+            Some(since) if !leader.is_empty() && *since > LEADER_SILENT => Some(format!(
+                "{role} that has not heard the leader {leader} for {} s",
+                since.as_secs()
+            )),
+            Some(_) if !leader.is_empty() => None,
+            _ => Some(format!("{role} that knows of no leader")),
+        }
+    }
 }
 
 /// All replicas, as the leader sees them.
@@ -121,6 +150,9 @@ pub struct ReplicaEntry {
     pub note: String,
 }
 
+/// A host says what its replica is from memory.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// A change of the replicas may wait for hosts to catch up, so it is given more time than a look-up.
 const CHANGE: Policy = Policy { limit: Duration::from_secs(120), ..Policy::COMMON };
 
@@ -134,6 +166,37 @@ impl Client {
             wire::replicas::list(connection, self.system())
         })
         .await
+    }
+
+    /// What each replica that can be reached says of itself, also when there is no leader: the hosts of this client, and those
+    /// that they name as replicas.
+    pub async fn replica_statuses(&self) -> HostResults<ReplicaStatus> {
+        let ask = |client: &Self| {
+            let client = client.clone();
+            async move {
+                client
+                    .ask_hosts(STATUS_TIMEOUT, |connection| {
+                        wire::replicas::status(connection, client.system())
+                    })
+                    .await
+            }
+        };
+        let mut said = ask(self).await;
+        let named = said.answers.iter().flat_map(|(_, status)| &status.replicas);
+        let others: HostSet = named
+            .filter_map(|text| HostAddr::parse(text).ok())
+            .map(|host| host.or_port(self.default_port()))
+            .filter(|host| !self.hosts().iter().any(|asked| asked == host))
+            .collect();
+        if !others.is_empty() {
+            let more = ask(&self.clone().with_hosts(others)).await;
+            said.answers.extend(more.answers);
+            said.failures.extend(more.failures);
+        }
+        // A host may be known by a name and by an address.
+        let mut seen = BTreeSet::new();
+        said.answers.retain(|(_, one)| one.id.is_empty() || seen.insert(one.id.clone()));
+        said
     }
 
     /// Adds replicas while the system runs. Answers when they vote, or after a while with what they wait for.
@@ -164,5 +227,74 @@ impl Client {
             wire::replicas::remove(connection, self.system(), hosts.clone(), force_even)
         })
         .await
+    }
+}
+
+impl ReplicaSetStatus {
+    /// The replicas that are not as they are to be: wanted hosts that do not vote yet, and hosts that are to leave. Of
+    /// `named` hosts only, when all of those are addresses; a name may be any of them.
+    #[must_use]
+    pub fn pending(&self, named: &HostSet) -> Vec<&ReplicaEntry> {
+        let by_address = named.iter().all(|host| host.host().parse::<IpAddr>().is_ok());
+        let meant = |entry: &&ReplicaEntry| {
+            !by_address || named.iter().any(|host| host.to_string() == entry.address)
+        };
+        let settled = |entry: &&ReplicaEntry| entry.voter && entry.role != "leaving";
+        self.replicas.iter().filter(|entry| !settled(entry)).filter(meant).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn by(role: &str, leader: &str, silent: Option<u64>) -> AnsweredBy {
+        let replica = ReplicaStatus {
+            kind: ReplicaKind::Running,
+            role: role.into(),
+            leader: leader.into(),
+            last_contact: silent.map(Duration::from_millis),
+            ..ReplicaStatus::default()
+        };
+        AnsweredBy { host: "h:1".into(), replica }
+    }
+
+    #[test]
+    fn only_the_leader_and_who_hears_it_are_fresh() {
+        assert_eq!(by("leader", "h:1", Some(0)).stale(), None);
+        assert_eq!(by("follower", "g:1", Some(900)).stale(), None);
+        let nobody = "candidate that knows of no leader";
+        assert_eq!(by("candidate", "", Some(90)).stale().as_deref(), Some(nobody));
+        let silent = "follower that has not heard the leader g:1 for 9 s";
+        assert_eq!(by("follower", "g:1", Some(9000)).stale().as_deref(), Some(silent));
+        assert!(by("learner", "g:1", None).stale().is_some());
+        let mute = AnsweredBy { host: "h:1".into(), replica: ReplicaStatus::default() };
+        assert!(mute.stale().is_some());
+    }
+
+    #[test]
+    fn hosts_that_do_not_vote_yet_are_pending() {
+        let entry = |address: &str, role: &str, voter| ReplicaEntry {
+            address: address.into(),
+            role: role.into(),
+            voter,
+            ..ReplicaEntry::default()
+        };
+        let set = ReplicaSetStatus {
+            replicas: vec![
+                entry("10.0.0.1:1", "leader", true),
+                entry("10.0.0.2:1", "leaving", true),
+                entry("10.0.0.8:1", "wanted", false),
+                entry("10.0.0.9:1", "learner", false),
+            ],
+            ..ReplicaSetStatus::default()
+        };
+        let pending = |hosts: &str| -> Vec<String> {
+            let named = HostSet::parse(hosts).unwrap().with_ports(1);
+            set.pending(&named).into_iter().map(|entry| entry.address.clone()).collect()
+        };
+        assert!(pending("10.0.0.1").is_empty());
+        assert_eq!(pending("10.0.0.[1,8]"), ["10.0.0.8:1"]);
+        assert_eq!(pending("node8"), ["10.0.0.2:1", "10.0.0.8:1", "10.0.0.9:1"]);
     }
 }

@@ -1,6 +1,6 @@
 //! Whom to ask next, and when, after a management request failed (contract 1.9).
 //!
-//! Pure: errors and a jitter in, a decision out. Driven by `management`.
+//! Pure: errors, a jitter and the time so far in, a decision out. Driven by `management`.
 
 use std::time::Duration;
 
@@ -15,6 +15,10 @@ const JITTER_UNIT: Duration = Duration::from_millis(500);
 pub(crate) const JITTER_STEPS: u32 = 7;
 /// The try from which the pause grows no further.
 const LAST_GROWING_TRY: u32 = 7;
+
+/// How long a system may be without a leader before an administrator is told so: longer than an election, also one that
+/// has to be repeated, takes.
+pub(crate) const LEADERLESS: Duration = Duration::from_secs(12);
 
 /// What a kind of request thinks of an error, before and beside the common rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,12 +38,18 @@ pub(crate) struct Policy {
     pub reaction: fn(&CallError) -> Reaction,
     /// Time for the request with all its tries.
     pub limit: Duration,
+    /// How long it waits while everybody who answers knows of no leader; `None` for as long as the request may take.
+    pub leaderless: Option<Duration>,
 }
 
 impl Policy {
     /// The common rules only, in the time of stock clients.
     pub(crate) const COMMON: Self =
-        Self { reaction: |_| Reaction::Common, limit: Duration::from_secs(300) };
+        Self {
+            reaction: |_| Reaction::Common,
+            limit: Duration::from_secs(300),
+            leaderless: Some(LEADERLESS),
+        };
 
     /// The common rules, for what a server answers from memory: one that hangs is given up sooner.
     pub(crate) const LOOK_UP: Self = Self { limit: Duration::from_secs(60), ..Self::COMMON };
@@ -63,6 +73,8 @@ pub(crate) enum Next {
     },
     /// Give the error to the caller.
     GiveUp,
+    /// Nobody has known of a leader for too long.
+    NoLeader,
 }
 
 /// The progress of one request.
@@ -72,12 +84,14 @@ pub(crate) struct Retry {
     policy: Policy,
     default_port: u16,
     retries: u32,
+    /// When the first of the tries began that found no leader, if the last ones did.
+    leaderless_since: Option<Duration>,
 }
 
 impl Retry {
     /// A request that first asks `start`; addresses in answers that lack a port get `default_port`.
     pub(crate) fn new(start: Vec<HostAddr>, default_port: u16, policy: Policy) -> Self {
-        Self { current: start.clone(), start, policy, default_port, retries: 0 }
+        Self { current: start.clone(), start, policy, default_port, retries: 0, leaderless_since: None }
     }
 
     /// The hosts to ask now.
@@ -85,15 +99,48 @@ impl Retry {
         &self.current
     }
 
-    /// Decides after a try ended with `error`; `jitter` is below [`JITTER_STEPS`].
-    pub(crate) fn after(&mut self, error: &CallError, jitter: u32) -> Next {
+    /// How long a host that says nothing is waited for once another one has said that there is no leader.
+    pub(crate) fn leaderless_patience(&self) -> Option<Duration> {
+        self.policy.leaderless
+    }
+
+    /// Decides after a try ended with `error`; `jitter` is below [`JITTER_STEPS`]. The try began `began` after the request did
+    /// and ended at `now`.
+    pub(crate) fn after(
+        &mut self,
+        error: &CallError,
+        jitter: u32,
+        began: Duration,
+        now: Duration,
+    ) -> Next {
         let Some(hosts) = self.next_hosts(error) else {
             return Next::GiveUp;
         };
+        let left = match self.patience_left(error, began, now) {
+            Some(left) if left.is_zero() => return Next::NoLeader,
+            left => left.unwrap_or(Duration::MAX),
+        };
         self.current.clone_from(&hosts);
-        let pause = back_off(self.retries, jitter);
+        let pause = back_off(self.retries, jitter).min(left);
         self.retries += 1;
         Next::Again { hosts, pause }
+    }
+
+    /// What is left of the patience with a system without a leader. Silence and a host that is no replica say nothing about
+    /// leaders, everything else does.
+    fn patience_left(
+        &mut self,
+        error: &CallError,
+        began: Duration,
+        now: Duration,
+    ) -> Option<Duration> {
+        let patience = self.policy.leaderless?;
+        if knows_no_leader(error) {
+            self.leaderless_since.get_or_insert(began);
+        } else if !is_silence(error) && !matches!(error, CallError::NotReplica { .. }) {
+            self.leaderless_since = None;
+        }
+        Some(patience.saturating_sub(now.saturating_sub(self.leaderless_since?)))
     }
 
     fn next_hosts(&self, error: &CallError) -> Option<Vec<HostAddr>> {
@@ -134,6 +181,11 @@ impl Retry {
     }
 }
 
+/// Whether a replica says that it knows of no leader.
+pub(crate) fn knows_no_leader(error: &CallError) -> bool {
+    matches!(error, CallError::NotLeader { hint, .. } if hint.is_empty())
+}
+
 /// Whether a host could not be reached or did not answer.
 fn is_silence(error: &CallError) -> bool {
     error.is_connection_failure() || matches!(error, CallError::DeadlineExceeded(_))
@@ -164,13 +216,13 @@ mod tests {
 
     fn after_first(error: &CallError, policy: Policy) -> Option<Vec<HostAddr>> {
         let mut retry = Retry::new(hosts(&["a", "b"]), 10001, policy);
-        match retry.after(error, 0) {
+        match retry.after(error, 0, Duration::ZERO, Duration::ZERO) {
             Next::Again { hosts, pause } => {
                 assert_eq!(pause, Duration::ZERO);
                 assert_eq!(retry.hosts(), hosts);
                 Some(hosts)
             }
-            Next::GiveUp => None,
+            Next::GiveUp | Next::NoLeader => None,
         }
     }
 
@@ -207,6 +259,36 @@ mod tests {
         assert_eq!(after_first(&not_leader("!!", &["d"]), policy), Some(hosts(&["d"])));
     }
 
+    fn next(retry: &mut Retry, error: &CallError, seconds: u64) -> Next {
+        let now = Duration::from_secs(seconds);
+        retry.after(error, 0, now, now)
+    }
+
+    /// A system without a leader is waited for a little longer than an election takes. Dead hosts in between change nothing, a
+    /// leader that is named or comes up does, and servers that join wait for as long as it takes.
+    #[test]
+    fn without_a_leader_patience_ends_soon() {
+        let nobody = not_leader("", &["b"]);
+        let dead = fault(code::CLIENT_CONNECTION_REFUSED);
+        let mut retry = Retry::new(hosts(&["a", "b"]), 10001, Policy::COMMON);
+        assert!(matches!(next(&mut retry, &nobody, 1), Next::Again { .. }));
+        assert!(matches!(next(&mut retry, &dead, 6), Next::Again { .. }));
+        let Next::Again { pause, .. } = next(&mut retry, &nobody, 12) else { panic!("too soon") };
+        assert!(pause <= Duration::from_secs(1), "the last try is not later: {pause:?}");
+        assert_eq!(next(&mut retry, &nobody, 13), Next::NoLeader);
+
+        for hope in [not_leader("c", &[]), CallError::from(NotReady::SteppingUp)] {
+            let mut retry = Retry::new(hosts(&["a"]), 10001, Policy::COMMON);
+            assert!(matches!(next(&mut retry, &nobody, 1), Next::Again { .. }));
+            assert!(matches!(next(&mut retry, &hope, 10), Next::Again { .. }));
+            assert!(matches!(next(&mut retry, &nobody, 15), Next::Again { .. }), "{hope}");
+        }
+        let patient = Policy { leaderless: None, ..Policy::COMMON };
+        let mut retry = Retry::new(hosts(&["a"]), 10001, patient);
+        assert!(matches!(next(&mut retry, &nobody, 1), Next::Again { .. }));
+        assert!(matches!(next(&mut retry, &nobody, 200), Next::Again { .. }));
+    }
+
     /// A leader that died after it was named is not asked for ever.
     #[test]
     fn a_hint_that_leads_nowhere_ends_where_it_began() {
@@ -216,9 +298,9 @@ mod tests {
             fault(code::CLIENT_CONNECTION_TIMED_OUT),
             CallError::DeadlineExceeded("late".into()),
         ] {
-            retry.after(&not_leader("c", &[]), 0);
+            next(&mut retry, &not_leader("c", &[]), 0);
             assert_eq!(retry.hosts(), hosts(&["c"]));
-            assert!(matches!(retry.after(&gone, 0), Next::Again { .. }), "{gone}");
+            assert!(matches!(next(&mut retry, &gone, 0), Next::Again { .. }), "{gone}");
             assert_eq!(retry.hosts(), hosts(&["a", "b"]));
         }
     }
@@ -259,9 +341,9 @@ mod tests {
             ..Policy::COMMON
         };
         let mut retry = Retry::new(hosts(&["a", "b"]), 10001, policy);
-        retry.after(&not_leader("c", &[]), 0);
+        next(&mut retry, &not_leader("c", &[]), 0);
         assert_eq!(retry.hosts(), hosts(&["c"]));
-        retry.after(&CallError::Der(Der(-1013)), 0);
+        next(&mut retry, &CallError::Der(Der(-1013)), 0);
         assert_eq!(retry.hosts(), hosts(&["a", "b"]));
     }
 

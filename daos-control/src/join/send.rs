@@ -2,12 +2,14 @@
 //!
 //! The road is the same for every engine: gRPC to a replica, also when that is this very process.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::request::{JoinAnswer, JoinAsk};
 use crate::client::Client;
 use crate::fault::{Fault, code};
 use crate::management::{Management, ManagementState};
+use crate::wire::CallError;
 
 /// One join with all its tries (contract 1.9); asked again after that, for as long as the server runs (R161).
 const ONE_REQUEST: Duration = Duration::from_secs(3600);
@@ -33,9 +35,11 @@ impl Joiner {
     /// # Errors
     /// A refusal that asking again cannot change (contract 6.4), or this host's own replica having failed.
     pub async fn join(&self, ask: &JoinAsk) -> Result<JoinAnswer, Fault> {
+        let said = Said::default();
         loop {
             self.own_replica_ready().await?;
-            match self.client.join(ask, ONE_TRY).await {
+            let tell = |error: &CallError| said.hear(ask.index, error);
+            match self.client.join(ask, ONE_TRY, &tell).await {
                 Ok(answer) => return Ok(answer),
                 Err(refused) if refused.is_passing() => {
                     tracing::warn!("engine {} could not join yet: {refused}", ask.index);
@@ -68,6 +72,31 @@ impl Joiner {
                 "start the server again",
             )),
         }
+    }
+}
+
+/// What the log was told last about an engine that cannot join yet: once for each reason.
+#[derive(Debug, Default)]
+struct Said(Mutex<String>);
+
+impl Said {
+    fn hear(&self, index: u32, error: &CallError) {
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(why) = worth_telling(error).filter(|why| *why != *said) {
+            tracing::warn!("engine {index} cannot join yet: {why}");
+            *said = why;
+        }
+    }
+}
+
+/// Being sent to the leader, and a service that comes up, are how joins go.
+fn worth_telling(error: &CallError) -> Option<String> {
+    match error {
+        CallError::NotLeader { hint, .. } if hint.is_empty() => {
+            Some("the management service has no leader".to_owned())
+        }
+        CallError::NotLeader { .. } | CallError::NotReplica { .. } | CallError::NotReady(_) => None,
+        other => Some(other.to_string()),
     }
 }
 
@@ -111,6 +140,21 @@ mod tests {
             },
             fault_domain: "/a".to_owned(),
             replace: false,
+        }
+    }
+
+    #[test]
+    fn a_reason_is_told_once_and_the_way_to_the_leader_never() {
+        let told = |error: CallError| worth_telling(&error);
+        let fault = |text: &str| Fault::new("security", code::SECURITY_NOT_TLS, text, "use both");
+        assert!(told(fault("the peer does not speak TLS").into()).unwrap().contains("code = 1406"));
+        assert_eq!(told(CallError::NotLeader { hint: "h:1".into(), replicas: vec![] }), None);
+        assert!(told(CallError::NotLeader { hint: "".into(), replicas: vec![] }).is_some());
+        assert_eq!(told(crate::wire::NotReady::SteppingUp.into()), None);
+        let said = Said::default();
+        for text in ["one", "one", "two"] {
+            said.hear(0, &fault(text).into());
+            assert!(said.0.lock().unwrap().contains(text));
         }
     }
 

@@ -291,6 +291,10 @@ impl ManagementKeeper {
         self.0.hosts.status(at).await
     }
 
+    pub(super) fn told(&self) -> &Told {
+        &self.0.told
+    }
+
     /// Other hosts said where the replicas are; it matters while this host has none itself.
     pub fn learn(&self, replicas: Vec<SocketAddrV4>) {
         if !replicas.is_empty() {

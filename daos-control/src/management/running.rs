@@ -160,10 +160,11 @@ impl Serving {
     pub(super) fn status(&self, rest: ReplicaStatus) -> ReplicaStatus {
         let status = self.replica.replicas();
         let leads = status.info.check_leader().is_ok();
-        let (replicas, data_version) = self.membership.view().read(|system| {
+        let (replicas, data_version, held_deaths) = self.membership.view().read(|system| {
             (
                 system.wanted_replicas().iter().map(ToString::to_string).collect(),
                 system.data_version(),
+                system.deaths().held().keys().map(|rank| rank.get()).collect(),
             )
         });
         let index = |id: Option<LogId>| id.map_or(0, |id| id.index);
@@ -178,6 +179,7 @@ impl Serving {
             last_log: index(status.last_log),
             last_contact: if leads { Some(Duration::ZERO) } else { status.leader_heard },
             data_version,
+            held_deaths,
             ..rest
         }
     }

@@ -49,6 +49,7 @@ impl ManagementState {
 pub struct Management {
     configured: Arc<Replicas>,
     learned: watch::Receiver<Vec<SocketAddrV4>>,
+    finds: watch::Receiver<String>,
     state: watch::Receiver<ManagementState>,
 }
 
@@ -59,6 +60,8 @@ pub(super) struct Told {
     pub state: watch::Sender<ManagementState>,
     /// Replicas that other hosts named.
     pub learned: watch::Sender<Vec<SocketAddrV4>>,
+    /// What keeps this host from finding the system; empty when nothing does.
+    pub finds: watch::Sender<String>,
 }
 
 impl Management {
@@ -66,8 +69,9 @@ impl Management {
     pub(super) fn new(configured: Replicas) -> (Told, Self) {
         let (tell_state, state) = watch::channel(at_rest(&configured));
         let (tell_learned, learned) = watch::channel(Vec::new());
-        let told = Told { state: tell_state, learned: tell_learned };
-        (told, Self { configured: Arc::new(configured), learned, state })
+        let (tell_finds, finds) = watch::channel(String::new());
+        let told = Told { state: tell_state, learned: tell_learned, finds: tell_finds };
+        (told, Self { configured: Arc::new(configured), learned, finds, state })
     }
 
     /// The replicas of the configuration.
@@ -86,6 +90,18 @@ impl Management {
         let learned = || self.learned.borrow().clone();
         let known = if replicated.is_empty() { learned() } else { replicated };
         if known.is_empty() { self.configured.addresses.clone() } else { known }
+    }
+
+    /// What this host waits for before its engines can join, in words; empty when for nothing that is known.
+    #[must_use]
+    pub fn waits_for(&self) -> String {
+        if let Some(waits_for) = self.state.borrow().waits_for() {
+            return waits_for.to_owned();
+        }
+        match self.finds.borrow().as_str() {
+            "" => String::new(),
+            why => format!("was not found: {why}"),
+        }
     }
 
     /// The state now.

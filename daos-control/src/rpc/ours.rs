@@ -70,8 +70,7 @@ impl HostService {
             target.map(|target| target.scm.mount_point().display().to_string()).unwrap_or_default()
         };
         let states = self.engines.states();
-        let management = self.management.state();
-        let waits_for = management.waits_for().unwrap_or_default();
+        let waits_for = self.management.waits_for();
         StateResp {
             system: self.system.clone(),
             version: WIRE_VERSION.to_string(),
@@ -89,7 +88,7 @@ impl HostService {
                 })
                 .collect(),
             insecure: self.insecure,
-            management: waits_for.to_owned(),
+            management: waits_for,
         }
     }
 }

@@ -202,6 +202,7 @@ fn status_response(status: ReplicaStatus) -> v1::ReplicaStatusResp {
         last_log: status.last_log,
         last_contact_ms: status.last_contact.map(millis),
         data_version: status.data_version,
+        held_deaths: status.held_deaths.to_string(),
     }
 }
 

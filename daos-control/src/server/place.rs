@@ -74,7 +74,7 @@ pub fn security(config: &ServerConfig) -> Result<Security, Fault> {
     if let Err(source) = std::fs::read_dir(clients) {
         let path = clients.clone();
         return Err(match source.kind() {
-            std::io::ErrorKind::NotFound => TlsError::Missing { path }.into(),
+            std::io::ErrorKind::NotFound => TlsError::NoClients { path }.into(),
             _ => TlsError::Unreadable { path, source }.into(),
         });
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daos_membership::{
-    AdminExcludedRanks, MembershipHandle, OnFailure, RankSet, Resolved, Selection,
+    AdminExcludedRanks, MemberState, MembershipHandle, OnFailure, RankSet, Resolved, Selection,
 };
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -110,6 +110,9 @@ impl SystemOps {
         let work = Work { ops: self.clone(), membership, resolved };
         self.to_its_end(async move {
             let started = work.order(RankAction::Start, false, request.check_mode).await;
+            if !request.check_mode {
+                work.bring_back(&started).await;
+            }
             work.finish(started, RasId::SYSTEM_START_FAILED)
         })
         .await
@@ -217,6 +220,16 @@ impl Work {
             warn!("what came of '{}' is not recorded: {refused}", action.text());
         }
         reports
+    }
+
+    /// A rank that its host could not be asked about for a while, and that ran on all the time, cannot join again: it never
+    /// ended. That it serves is taken from the host.
+    async fn bring_back(&self, started: &[RankReport]) {
+        let serves = |report: &&RankReport| !report.errored && report.state == MemberState::Ready;
+        let ranks: RankSet = started.iter().filter(serves).map(|report| report.rank).collect();
+        if let Err(refused) = self.membership.found_running(ranks).await {
+            warn!("that ranks run is not recorded: {refused}");
+        }
     }
 
     fn finish(&self, results: Vec<RankReport>, failure: RasId) -> OperationReport {

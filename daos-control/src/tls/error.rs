@@ -19,6 +19,32 @@ pub enum TlsError {
         /// Path of the file.
         path: PathBuf,
     },
+    /// A file that was named on the command line is not there.
+    #[error("{} does not exist", path.display())]
+    NoFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The directory with the certificates of agents is not there.
+    #[error("client certificate directory {} does not exist", path.display())]
+    NoClients {
+        /// Path of the directory.
+        path: PathBuf,
+    },
+    /// Nothing can be issued where there is no authority.
+    #[error("there is no authority in {}: {} does not exist", directory.display(), path.display())]
+    NoAuthority {
+        /// The directory.
+        directory: PathBuf,
+        /// The file of the authority that is not there.
+        path: PathBuf,
+    },
+    /// A certificate was asked for that cannot be.
+    #[error("no such certificate can be issued: {problem}")]
+    NotIssuable {
+        /// What is wrong with what was asked for.
+        problem: String,
+    },
     /// A path is a directory, a pipe or a device.
     #[error("{} is not a regular file", path.display())]
     NotRegular {
@@ -160,7 +186,10 @@ impl TlsError {
     #[must_use]
     pub fn code(&self) -> i32 {
         match self {
-            Self::Missing { .. } => code::SECURITY_MISSING_CERT_FILE,
+            Self::Missing { .. }
+            | Self::NoFile { .. }
+            | Self::NoClients { .. }
+            | Self::NoAuthority { .. } => code::SECURITY_MISSING_CERT_FILE,
             Self::NotRegular { .. } | Self::Unreadable { .. } | Self::TooOpen { .. } => {
                 code::SECURITY_UNREADABLE_CERT_FILE
             }
@@ -177,7 +206,7 @@ impl TlsError {
             Self::NotTls => code::SECURITY_NOT_TLS,
             Self::Late => code::CLIENT_CONNECTION_TIMED_OUT,
             Self::Broken { .. } => code::CLIENT_CONNECTION_CLOSED,
-            Self::Unusable { .. } => code::SECURITY_UNUSABLE,
+            Self::Unusable { .. } | Self::NotIssuable { .. } => code::SECURITY_UNUSABLE,
             Self::Exists { .. } => code::SECURITY_FILE_EXISTS,
             Self::Unwritable { .. } => code::SECURITY_FILE_UNWRITABLE,
         }
@@ -189,6 +218,16 @@ impl TlsError {
         match self {
             Self::Missing { .. } => {
                 "install the certificates (daos_server cert makes them) and name them in transport_config; insecure mode must be asked for with -i or allow_insecure"
+            }
+            Self::NoFile { .. } => "name a file that is there",
+            Self::NoClients { .. } => {
+                "make the directory and put the agents' certificates there (daos_server cert init and issue do), or correct client_cert_dir in transport_config"
+            }
+            Self::NoAuthority { .. } => {
+                "make an authority with 'daos_server cert init --dir', or name its directory with --dir and its key with --ca-key"
+            }
+            Self::NotIssuable { .. } => {
+                "give --days of 1 or more, and with each --san one host name or one address"
             }
             Self::NotRegular { .. } => "put a file there",
             Self::Unreadable { .. } => "give the user of this program the right to read the file",

@@ -195,6 +195,46 @@ fn a_directory_is_issued_in_the_stock_layout_and_never_overwritten() {
     assert_eq!(issue(&certs, &again).unwrap_err().code(), 901);
 }
 
+/// What cannot be is refused before anything is written, and a remedy fits what was asked.
+#[test]
+fn certificates_that_cannot_be_are_not_issued() {
+    let dir = tempfile::tempdir().unwrap();
+    let certs = dir.path().join("certs");
+    let asked = Issue {
+        component: Component::Server,
+        names: Vec::new(),
+        days: 10,
+        key: None,
+        authority_key: None,
+        replace: false,
+    };
+    let none = issue(&certs, &asked).unwrap_err();
+    assert_eq!(none.code(), 901);
+    assert!(none.to_string().starts_with("there is no authority in "), "{none}");
+    assert!(none.resolution().contains("cert init"), "{}", none.resolution());
+    assert_eq!(init(&certs, 0, None, false).unwrap_err().code(), 1407);
+    assert!(!certs.exists());
+
+    init(&certs, 100, None, false).unwrap();
+    assert_eq!(issue(&certs, &Issue { days: 0, ..asked.clone() }).unwrap_err().code(), 1407);
+    let long = "x".repeat(64);
+    for name in ["", "bad name!,x", "a,b", "a..b", ".", "10.0.0.1/8", "*", long.as_str()] {
+        let refused = issue(&certs, &Issue { names: vec![name.into()], ..asked.clone() });
+        assert_eq!(refused.unwrap_err().code(), 1407, "{name:?}");
+    }
+    assert!(!certs.join("server.crt").exists());
+    let names = ["n1", "n_2.example", "*.example", "10.0.0.1", "::1"].map(str::to_owned).to_vec();
+    issue(&certs, &Issue { names, ..asked.clone() }).unwrap();
+
+    let nowhere = certs.join("nofile");
+    for told in [
+        found(&nowhere).unwrap_err(),
+        issue(&certs, &Issue { key: Some(nowhere.clone()), replace: true, ..asked }).unwrap_err(),
+    ] {
+        assert_eq!((told.code(), told.resolution()), (901, "name a file that is there"));
+    }
+}
+
 /// Two authorities made alike do not trust each other's certificates.
 #[test]
 fn an_authority_of_the_same_name_is_another_authority() {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::address::ControlAddress;
 use crate::clock::Timestamp;
 use crate::command::{Change, DeathReport, StateUpdate};
+use crate::decide::liveness::and_then;
 use crate::member::Member;
 use crate::rank::RankSet;
 use crate::state::MemberState;
@@ -116,8 +117,9 @@ pub fn look_again(system: &System, at: Timestamp, damping: &Damping) -> Vec<Chan
         };
         if waited(held, at, damping) && window.fits(member.address) {
             window.take(member.address);
-            let info =
-                format!("found dead, and silent for {} s since", age(held.since, at).as_secs());
+            let silent = age(held.since, at).as_secs();
+            let news = format!("found dead, and silent for {silent} s since");
+            let info = and_then(&member.info, &news);
             updates.push(StateUpdate { rank: *rank, state: MemberState::Excluded, info });
         }
     }

@@ -68,7 +68,8 @@ pub fn rank_dead(
     if held.is_some_and(|held| incarnation <= held.incarnation) {
         return Liveness::AlreadyHeld;
     }
-    match moved(system, rank, incarnation, MemberState::Excluded, "") {
+    let info = and_then(&member.info, "seen dead by its peers");
+    match moved(system, rank, incarnation, MemberState::Excluded, &info) {
         Liveness::Changes(exclude) => match damping::held_because(system, member, at, damping) {
             Some(reason) => {
                 let deaths = vec![DeathReport { rank, incarnation }];
@@ -77,6 +78,14 @@ pub fn rank_dead(
             None => Liveness::Changes(exclude),
         },
         other => other,
+    }
+}
+
+/// What was known of a member before, and what came to it: how its engine ended stays to be read when its peers miss it.
+pub(super) fn and_then(known: &str, news: &str) -> String {
+    match known {
+        "" => news.to_owned(),
+        known => format!("{known}; then {news}"),
     }
 }
 

@@ -86,6 +86,29 @@ pub fn update(
     Ok(StatesPlan { change, outcomes })
 }
 
+/// Brings members back that hosts say run and serve, and that are out of touch only because their host once did not answer.
+///
+/// A host says so of an engine only after it has joined, and a later start would have joined too: so the start that joined
+/// is the one that runs, and the member goes back to where that join had put it, over the states of a start. A member in
+/// any other state has to join.
+#[must_use]
+pub fn found_running(system: &System, ranks: &RankSet) -> Option<Change> {
+    let way = [MemberState::Starting, MemberState::Joined];
+    let mut updates = Vec::new();
+    for rank in ranks.iter() {
+        let state = system.member(rank).map(|member| member.state);
+        if state != Some(MemberState::Unresponsive) {
+            continue;
+        }
+        let from = [MemberState::Unresponsive, MemberState::Starting];
+        if from.iter().zip(way).all(|(from, to)| from.may_become(to)) {
+            let update = |state| StateUpdate { rank, state, info: String::new() };
+            updates.extend(way.map(update));
+        }
+    }
+    (!updates.is_empty()).then_some(Change::UpdateStates { updates })
+}
+
 fn judge(
     from: MemberState,
     result: &MemberResult,

@@ -23,7 +23,7 @@ use crate::event::EventNote;
 use crate::group_map::GroupMap;
 use crate::member::Member;
 use crate::rank::{Incarnation, Rank, RankSet};
-use crate::replicate::{Replicate, RoleInfo, SystemView};
+use crate::replicate::{Replicate, ReplicateError, RoleInfo, SystemView};
 use crate::state::StateMask;
 use crate::system::{EventPage, System};
 
@@ -96,6 +96,18 @@ impl MembershipHandle {
                 }
             }
             Ok((plan.change.into_iter().collect(), plan.outcomes))
+        };
+        self.change(decide).await
+    }
+
+    /// Records that hosts found these ranks running when they were to start them: those that only did not answer are joined
+    /// as they were ([`states::found_running`]).
+    ///
+    /// # Errors
+    /// When it cannot be committed.
+    pub async fn found_running(&self, ranks: RankSet) -> Result<(), MembershipError> {
+        let decide = move |system: &System, _: &Moment| {
+            Ok((states::found_running(system, &ranks).into_iter().collect(), ()))
         };
         self.change(decide).await
     }
@@ -355,7 +367,15 @@ impl MembershipHandle {
     /// # Errors
     /// When it does not, or cannot tell in time.
     pub async fn confirm_leadership(&self, within: Duration) -> Result<(), MembershipError> {
-        Ok(self.replicate.confirm_leadership(within).await?)
+        match self.replicate.confirm_leadership(within).await {
+            // Nothing was changed, so nothing is unknown: a leader whom no majority follows is none.
+            Err(ReplicateError::OutcomeUnknown) => {
+                let RoleInfo { replicas, me, .. } = self.leader_info();
+                let replicas = replicas.into_iter().filter(|replica| *replica != me).collect();
+                Err(MembershipError::NotLeader { hint: None, replicas })
+            }
+            confirmed => Ok(confirmed?),
+        }
     }
 
     /// The group map that engines are to have. Published by the leader only, at most once per batch; each one

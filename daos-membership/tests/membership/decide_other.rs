@@ -106,6 +106,39 @@ fn an_engine_that_died_is_errored_and_says_why() {
     }
 }
 
+/// Why an engine ended is not forgotten when its peers miss it some seconds later.
+#[test]
+fn how_an_engine_ended_stays_known_when_it_is_excluded() {
+    let mut system = system_of(&[(1, MemberState::Joined), (2, MemberState::Joined)]);
+    let died = liveness::engine_died(&system, rank(1), None, "engine 0 killed by SIGKILL");
+    apply(&mut system, died.change().unwrap().clone());
+    for (n, info) in [
+        (1, "engine 0 killed by SIGKILL; then seen dead by its peers"),
+        (2, "seen dead by its peers"),
+    ] {
+        let dead = rank_dead(&system, rank(n), None);
+        apply(&mut system, dead.change().unwrap().clone());
+        let member = system.member(rank(n)).unwrap();
+        assert_eq!((member.state, member.info.as_str()), (MemberState::Excluded, info));
+    }
+}
+
+/// Contract 6.3, 6.9: who only did not answer goes back to what its join made of it; everybody else has to join.
+#[test]
+fn a_member_that_runs_is_brought_back_from_unresponsive_only() {
+    for state in MemberState::ALL {
+        let mut system = system_of(&[(1, state)]);
+        let change = states::found_running(&system, &ranks("1,7"));
+        assert_eq!(change.is_some(), state == MemberState::Unresponsive, "from {state}");
+        if let Some(change) = change {
+            apply(&mut system, change);
+            let member = system.member(rank(1)).unwrap();
+            assert_eq!((member.state, member.info.as_str()), (MemberState::Joined, ""));
+            assert_eq!(member.incarnation, Incarnation(100), "the start that joined");
+        }
+    }
+}
+
 #[test]
 fn death_excludes_only_if_self_heal_says_so() {
     let mut system = system_of(&[(1, MemberState::Joined)]);

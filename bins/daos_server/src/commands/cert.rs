@@ -31,7 +31,7 @@ pub fn run(global: &Global, command: &Cert) -> Result<()> {
                 replace: *replace,
             };
             let issued = authority::issue(dir, &asked).map_err(Fault::from)?;
-            report(global, &issued, "")
+            report(global, &issued, &shortened(&issued.certificate, *days))
         }
         Cert::Show { paths } => show(global, paths),
     }
@@ -49,6 +49,18 @@ fn authority_advice(dir: &Path) -> String {
     format!(
         "Keep {} on this host only; whoever has it can become an administrator.\n",
         dir.join(authority::AUTHORITY_KEY).display()
+    )
+}
+
+/// A certificate cannot outlive its authority: who asked for more is told so.
+fn shortened(certificate: &Certificate, asked: u32) -> String {
+    let left = certificate.days_left(now());
+    if left + 1 >= i64::from(asked) {
+        return String::new();
+    }
+    format!(
+        "It ends with its authority, after {left} days instead of {asked}; an authority that lasts longer is made with \
+         'daos_server cert init --replace --days'.\n"
     )
 }
 
@@ -136,4 +148,19 @@ fn role(certificate: &Certificate) -> &'static str {
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use daos_control::tls::authority::{Authority, Validity};
+
+    use super::*;
+
+    #[test]
+    fn who_asked_for_more_days_than_the_authority_has_is_told() {
+        let (authority, _) = Authority::make(Validity::days(10), None).unwrap();
+        assert_eq!(shortened(authority.certificate(), 10), "");
+        assert_eq!(shortened(authority.certificate(), 3), "");
+        assert!(shortened(authority.certificate(), 99_999).contains(" instead of 99999;"));
+    }
 }

@@ -1,6 +1,8 @@
 //! `system ms`: the replicas of the management service.
 
-use daos_control::client::{HostSet, ReplicaSetStatus};
+use daos_control::Fault;
+use daos_control::client::{Client, ClientError, HostSet, ReplicaEntry, ReplicaSetStatus};
+use daos_control::fault::code;
 
 use crate::cli::{ChangeReplicas, ManagementCommand};
 use crate::json;
@@ -10,21 +12,40 @@ use crate::session::Session;
 
 pub async fn run(session: &Session, command: ManagementCommand) -> Result<Outcome, Failure> {
     let client = session.client()?;
-    let set = match &command {
-        ManagementCommand::Status => client.replica_set().await?,
+    match &command {
+        ManagementCommand::Status => status(session, &client).await,
         ManagementCommand::Add(change) => {
-            client.add_replicas(&hosts(change)?, change.force_even).await?
+            let hosts = hosts(session, change)?;
+            let set = client.add_replicas(&hosts, change.force_even).await?;
+            Ok(Outcome { failure: pending(&set, &hosts, "vote yet"), ..shown(&set) })
         }
         ManagementCommand::Remove(change) => {
-            client.remove_replicas(&hosts(change)?, change.force_even).await?
+            let hosts = hosts(session, change)?;
+            let set = client.remove_replicas(&hosts, change.force_even).await?;
+            Ok(Outcome { failure: pending(&set, &hosts, "have left yet"), ..shown(&set) })
         }
-    };
-    Ok(shown(&set))
+    }
 }
 
-fn hosts(change: &ChangeReplicas) -> Result<HostSet, Failure> {
-    HostSet::parse(&change.hosts)
-        .map_err(|error| Failure::from(daos_control::client::ClientError::from(error)))
+/// All replicas as the leader sees them; without a leader, each as it sees itself, which is a failure all the same.
+async fn status(session: &Session, client: &Client) -> Result<Outcome, Failure> {
+    match client.replica_set().await {
+        Ok(set) => Ok(shown(&set)),
+        Err(error @ ClientError::NoLeader { .. }) => {
+            let said = client.replica_statuses().await;
+            Ok(Outcome {
+                stdout: print::replica_statuses(&said, session.host_names()),
+                response: json::replica_statuses(&said).into(),
+                ..Outcome::failed(error)
+            })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn hosts(session: &Session, change: &ChangeReplicas) -> Result<HostSet, Failure> {
+    let hosts = HostSet::parse(&change.hosts).map_err(ClientError::from)?;
+    Ok(hosts.with_ports(session.host_names().port))
 }
 
 fn shown(set: &ReplicaSetStatus) -> Outcome {
@@ -33,4 +54,22 @@ fn shown(set: &ReplicaSetStatus) -> Outcome {
         response: json::replica_set(set).into(),
         ..Outcome::default()
     }
+}
+
+/// What was asked for is recorded, but has not happened: that is no success, and what each host waits for is said.
+fn pending(set: &ReplicaSetStatus, hosts: &HostSet, what: &str) -> Option<Failure> {
+    let pending = set.pending(hosts);
+    let said = |entry: &&ReplicaEntry| match entry.note.as_str() {
+        "" => format!("{} is {}", entry.address, entry.role),
+        note => format!("{} is {}: {note}", entry.address, entry.role),
+    };
+    let each: Vec<String> = pending.iter().map(said).collect();
+    let fault = Fault::new(
+        "client",
+        code::CLIENT_REPLICAS_PENDING,
+        format!("not all of {hosts} {what}; the leader goes on trying: {}", each.join("; ")),
+        "mend what they wait for and look again (dmg system ms status), or take the order back (dmg system ms \
+         remove or add)",
+    );
+    (!pending.is_empty()).then(|| Failure::text(fault.description.clone()).with_remedy_of(Some(fault)))
 }

@@ -41,6 +41,7 @@ fn found(query: &SystemQuery, status: SystemStatus, verbose: bool) -> Outcome {
     Outcome {
         stdout: text
             + &print::self_heal_notice(&status.self_heal)
+            + &print::held_deaths(status.answered_by.as_ref())
             + &print::answered_by(status.answered_by.as_ref())
             + print::insecure_notice(status.insecure),
         stderr: print::absent(&absent_ranks, &status.absent_hosts),

@@ -16,7 +16,7 @@ pub use members::{status, waited};
 pub use network::fabrics;
 pub use preflight::preflights;
 pub use prepare::prepared;
-pub use replicas::{answered_by, replica_set};
+pub use replicas::{answered_by, replica_set, replica_statuses};
 pub use storage::{format_results, plans, scan};
 pub use system::{
     cleaned, event, events, leader, log_masks, operations, pool_ranks, pools, properties,

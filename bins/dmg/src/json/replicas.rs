@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use daos_control::client::{AnsweredBy, ReplicaEntry, ReplicaSetStatus};
+use daos_control::client::{
+    AnsweredBy, HostResults, ReplicaEntry, ReplicaSetStatus, ReplicaStatus,
+};
 use serde_json::{Value, json};
 
 pub fn replica_set(set: &ReplicaSetStatus) -> Value {
@@ -39,6 +41,31 @@ pub fn answered_by(answered: &AnsweredBy) -> Value {
         "last_log": replica.last_log,
         "last_contact_ms": millis(replica.last_contact),
         "data_version": replica.data_version,
+        "stale": answered.stale(),
+        "held_deaths": replica.held_deaths.to_string(),
+    })
+}
+
+/// What each replica that can be reached says of itself, when nobody leads.
+pub fn replica_statuses(said: &HostResults<ReplicaStatus>) -> Value {
+    let replicas = said.answers.iter().map(|(host, replica)| {
+        json!({
+            "host": host.to_string(),
+            "kind": replica.kind.name(),
+            "reason": replica.reason,
+            "id": replica.id,
+            "role": replica.role,
+            "term": replica.term,
+            "leader": replica.leader,
+            "applied": replica.applied,
+            "last_log": replica.last_log,
+            "last_contact_ms": millis(replica.last_contact),
+        })
+    });
+    json!({
+        "no_leader": true,
+        "said_by_replicas": replicas.collect::<Vec<_>>(),
+        "host_errors": super::host_errors(&said.failures_by_text()),
     })
 }
 

@@ -7,6 +7,7 @@ mod fake;
 mod members;
 mod preflight;
 mod prepare;
+mod replicas;
 mod run;
 mod storage;
 mod system;

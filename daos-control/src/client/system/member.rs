@@ -101,6 +101,21 @@ impl MemberState {
         found.copied().unwrap_or_default()
     }
 
+    /// The state a word names, in any case.
+    ///
+    /// # Errors
+    /// For any other word, the words that are known.
+    pub fn named(word: &str) -> Result<Self, String> {
+        match Self::from_word(word) {
+            Self::Unknown => {
+                let known: Vec<&str> =
+                    Self::ALL.iter().skip(1).map(|state| state.wire_str()).collect();
+                Err(format!("{word:?} is not a member state; known: {}", known.join(", ")))
+            }
+            state => Ok(state),
+        }
+    }
+
     /// Whether the rank serves requests: ready or joined.
     #[must_use]
     pub fn is_available(self) -> bool {
@@ -141,17 +156,7 @@ impl FromStr for StateMask {
     fn from_str(text: &str) -> Result<Self, String> {
         let mut mask = 0;
         for word in text.split(',').map(str::trim) {
-            match MemberState::from_word(word) {
-                MemberState::Unknown => {
-                    let known: Vec<&str> =
-                        MemberState::ALL.iter().skip(1).map(|state| state.wire_str()).collect();
-                    return Err(format!(
-                        "{word:?} is not a member state; known: {}",
-                        known.join(", ")
-                    ));
-                }
-                state => mask |= state.bit(),
-            }
+            mask |= MemberState::named(word)?.bit();
         }
         Ok(Self(mask))
     }

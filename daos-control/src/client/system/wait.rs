@@ -37,10 +37,7 @@ impl FromStr for WaitFor {
 
     /// Reads `joined=N`, `all-joined`, and the same with any other state's name.
     fn from_str(text: &str) -> Result<Self, String> {
-        let state = |word: &str| match MemberState::from_word(word) {
-            MemberState::Unknown => Err(format!("{word:?} is not a member state")),
-            state => Ok(state),
-        };
+        let state = |word: &str| MemberState::named(word);
         match (text.strip_prefix("all-"), text.split_once('=')) {
             (Some(word), _) => Ok(Self::All(state(word)?)),
             (None, Some((word, number))) => {
@@ -72,7 +69,7 @@ pub struct Standing {
 }
 
 impl WaitFor {
-    /// Judges the chosen members.
+    /// Judges the chosen members. An answer that may be out of date meets nothing.
     #[must_use]
     pub fn judge(&self, selection: &Selection, status: &SystemStatus) -> Standing {
         let (Self::AtLeast(wanted, _) | Self::All(wanted)) = *self;
@@ -95,7 +92,8 @@ impl WaitFor {
         }
         missing.sort_by_key(|(state, _)| *state);
         let absent = !status.absent_ranks.is_empty() || !status.absent_hosts.is_empty();
-        let met = match *self {
+        let stale = status.answered_by.as_ref().and_then(|by| Some((&by.host, by.stale()?)));
+        let as_wanted = match *self {
             Self::AtLeast(_, number) => there >= number,
             Self::All(_) => !counted.is_empty() && missing.is_empty() && !absent,
         };
@@ -110,7 +108,10 @@ impl WaitFor {
         if !status.absent_hosts.is_empty() {
             text.push_str(&format!("; no member on hosts {}", status.absent_hosts));
         }
-        Standing { met, text }
+        if let Some((host, why)) = &stale {
+            text.push_str(&format!("; {host} said so, a {why}: this may be out of date"));
+        }
+        Standing { met: as_wanted && stale.is_none(), text }
     }
 }
 
@@ -181,7 +182,9 @@ impl Client {
 
 fn passes(error: &ClientError) -> bool {
     match error {
-        ClientError::NoManagementService { .. } | ClientError::TimedOut { .. } => true,
+        ClientError::NoManagementService { .. }
+        | ClientError::TimedOut { .. }
+        | ClientError::NoLeader { .. } => true,
         error => error.call().is_some_and(|call| call.is_not_ready() || call.is_unavailable()),
     }
 }
@@ -239,7 +242,7 @@ impl Changes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::Member;
+    use crate::client::{AnsweredBy, Member, ReplicaKind, ReplicaStatus};
 
     fn status(states: &[MemberState]) -> SystemStatus {
         let member = |(rank, state): (u32, &MemberState)| Member {
@@ -264,6 +267,38 @@ mod tests {
         for text in ["", "joined", "joined=0", "joined=x", "happy=1", "all-", "all", "unknown=1"] {
             assert!(text.parse::<WaitFor>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_word_that_is_no_state_is_told_with_those_that_are() {
+        let told = "bogus=1".parse::<WaitFor>().unwrap_err();
+        assert!(told.starts_with("\"bogus\" is not a member state; known: awaitformat, "), "{told}");
+    }
+
+    /// Nobody leads: what the replica that is left remembers is no proof that the members are as wanted.
+    #[test]
+    fn an_answer_that_may_be_out_of_date_meets_nothing() {
+        let by = |role: &str, leader: &str| AnsweredBy {
+            host: "10.0.0.1:1".into(),
+            replica: ReplicaStatus {
+                kind: ReplicaKind::Running,
+                role: role.into(),
+                leader: leader.into(),
+                last_contact: Some(Duration::from_millis(90)),
+                ..ReplicaStatus::default()
+            },
+        };
+        let mut seen = status(&[MemberState::Joined]);
+        seen.answered_by = Some(by("candidate", ""));
+        let text = "1 of 1 members are joined; 10.0.0.1:1 said so, a candidate that knows of no leader: this may be out \
+                    of date";
+        for wanted in ["joined=1", "all-joined"] {
+            assert_eq!(judged(wanted, &Selection::All, &seen), (false, text.to_owned()));
+        }
+        seen.answered_by = Some(by("follower", "10.0.0.2:1"));
+        assert!(judged("joined=1", &Selection::All, &seen).0);
+        seen.answered_by = Some(by("leader", "10.0.0.1:1"));
+        assert!(judged("joined=1", &Selection::All, &seen).0);
     }
 
     #[test]

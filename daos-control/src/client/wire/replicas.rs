@@ -50,17 +50,21 @@ pub(crate) async fn status(
         last_log: answer.last_log,
         last_contact: answer.last_contact_ms.map(Duration::from_millis),
         data_version: answer.data_version,
+        held_deaths: answer.held_deaths.parse().map_err(|error| malformed(&host, error))?,
     })
 }
 
-/// Which replica is at the other end; `None` where the host has no such request, as stock servers.
+/// Which replica is at the other end; `None` where the host has no such request, as stock servers. One that has it and does
+/// not answer now is shown as a host that is no replica.
 pub(in crate::client) async fn answered_by(
     connection: Connection,
     sys: String,
 ) -> Option<AnsweredBy> {
     let host = connection.host().to_string();
-    let replica = status(connection, sys).await.ok()?;
-    Some(AnsweredBy { host, replica })
+    match status(connection, sys).await {
+        Err(CallError::Unimplemented(_)) => None,
+        said => Some(AnsweredBy { host, replica: said.unwrap_or_default() }),
+    }
 }
 
 pub(in crate::client) async fn list(

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::bdev::vmd_of;
 use super::check::{Check, INVALID};
-use crate::config::model::{BdevMedia, EngineConfig, ScmTier};
+use crate::config::model::{BdevMedia, EngineConfig, ScmTier, ServerConfig};
 use crate::fault::code;
 
 /// What two engines must not share, with the key it stands under, its number and its name in a message.
@@ -85,6 +85,7 @@ pub(super) fn engines(check: &mut Check<'_>, list: &str, engines: &[EngineConfig
     );
     behind_vmd(check, list, engines);
     mounts_apart(check, list, engines);
+    files_beside_mounts(check, list, engines);
     kinds_apart(check, list, engines);
     alike(check, list, engines);
 }
@@ -136,6 +137,53 @@ fn mounts_apart(check: &mut Check<'_>, list: &str, engines: &[EngineConfig]) {
                 "use directories that do not lie in each other",
             );
         }
+    }
+}
+
+/// A file of block devices in an SCM mount is hidden by it, or lost with it.
+fn files_beside_mounts(check: &mut Check<'_>, list: &str, engines: &[EngineConfig]) {
+    for engine in engines {
+        for tier in &engine.bdevs {
+            let BdevMedia::File { paths, .. } = &tier.media else { continue };
+            for path in paths {
+                let holds = |other: &&EngineConfig| path.starts_with(other.scm.mount());
+                let Some(holder) = engines.iter().find(holds) else { continue };
+                check.fault(
+                    check.storage_key(&format!("{list}[{}]", engine.index), "bdev_list"),
+                    INVALID,
+                    format!(
+                        "{} of engine {} lies in the SCM mount {} of engine {}",
+                        path.display(),
+                        engine.index,
+                        holder.scm.mount().display(),
+                        holder.index
+                    ),
+                    "choose a file on a disk",
+                );
+            }
+        }
+    }
+}
+
+/// The sockets of a server are made before SCM is mounted: a mount over them hides them.
+pub(super) fn sockets(check: &mut Check<'_>, list: &str, config: &ServerConfig) {
+    let directory = &config.socket_dir;
+    let over = |engine: &&EngineConfig| {
+        let mount = engine.scm.mount();
+        mount.is_absolute() && directory.starts_with(mount)
+    };
+    for engine in config.engines.iter().filter(over) {
+        check.fault(
+            check.storage_key(&format!("{list}[{}]", engine.index), "scm_mount"),
+            INVALID,
+            format!(
+                "the SCM mount {} of engine {} lies over the socket directory {}",
+                engine.scm.mount().display(),
+                engine.index,
+                directory.display()
+            ),
+            "use a mount point, or a `socket_dir`, that does not lie in the other",
+        );
     }
 }
 

@@ -12,6 +12,9 @@ use crate::config::raw::{RawConfig, RawEngine};
 use crate::engine_command::tuning;
 use crate::fault::code;
 
+/// More threads than any host runs.
+const MAX_THREADS: i64 = 1024;
+const THREADS: std::ops::RangeInclusive<i64> = 0..=MAX_THREADS;
 const COUNT: std::ops::RangeInclusive<i64> = 0..=u32::MAX as i64;
 
 /// Checks one entry; `seed_form` says that it stands under `servers`.
@@ -36,7 +39,7 @@ pub(super) fn engine(
         rank: check.number(&key("rank"), entry.rank, 0..=i64::from(u32::MAX) - 1, INVALID),
         targets: targets(check, entry, index, path, seed_form),
         helper_streams: check
-            .number(&key("nr_xs_helpers"), entry.nr_xs_helpers, COUNT, INVALID)
+            .number(&key("nr_xs_helpers"), entry.nr_xs_helpers, THREADS, INVALID)
             .unwrap_or(DEFAULT_HELPER_STREAMS),
         first_core,
         pinned_numa_node,
@@ -109,7 +112,7 @@ fn targets(
         let text = format!("engine {index}: the number of targets is missing");
         check.fault(&key, INVALID, text, "set `targets` to at least 1");
     }
-    check.number(&key, entry.targets, least..=*COUNT.end(), INVALID).unwrap_or(0)
+    check.number(&key, entry.targets, least..=MAX_THREADS, INVALID).unwrap_or(0)
 }
 
 fn log_file(check: &mut Check<'_>, entry: &RawEngine, path: &str) -> Option<PathBuf> {

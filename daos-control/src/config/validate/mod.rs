@@ -70,6 +70,7 @@ pub fn validate(
     presence(&mut check, &entries);
     config.engines = engines(&mut check, raw, &entries);
     across::engines(&mut check, entries.key, &config.engines);
+    across::sockets(&mut check, entries.key, &config);
     metadata::roles_and_path(&mut check, entries.key, &config);
     server::against_engines(&mut check, entries.key, &config);
     ini::expressible(&mut check, entries.key, &config);

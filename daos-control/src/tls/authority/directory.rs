@@ -64,7 +64,8 @@ pub fn init(
 ) -> Result<Issued, TlsError> {
     let (certificate, key_file) = (directory.join(AUTHORITY), directory.join(AUTHORITY_KEY));
     unless_there([&certificate, &key_file], replace)?;
-    let key = key.map(|path| private_text(path, Component::Server)).transpose()?;
+    issuable(days, &[])?;
+    let key = key.map(|path| named_key(path, Component::Server)).transpose()?;
     let (authority, pair) = Authority::make(Validity::days(days), key.as_deref())?;
     make_directory(directory)?;
     make_directory(&directory.join(CLIENTS))?;
@@ -93,14 +94,19 @@ pub fn issue(directory: &Path, asked: &Issue) -> Result<Issued, TlsError> {
     wanted.extend((!in_place).then_some(&paths.key));
     wanted.extend(copied.then_some(&for_servers));
     unless_there(wanted, asked.replace)?;
+    issuable(asked.days, &asked.names)?;
 
     let authority_key =
         asked.authority_key.clone().unwrap_or_else(|| directory.join(AUTHORITY_KEY));
+    let no_authority = |error| match error {
+        TlsError::Missing { path } => TlsError::NoAuthority { directory: directory.into(), path },
+        other => other,
+    };
     let authority = Authority::of(&Pair {
-        certificate: text(&paths.ca, files::CERTIFICATE_MODE)?,
-        key: private_text(&authority_key, Component::Server)?,
+        certificate: text(&paths.ca, files::CERTIFICATE_MODE).map_err(no_authority)?,
+        key: private_text(&authority_key, Component::Server).map_err(no_authority)?,
     })?;
-    let key = asked.key.as_deref().map(|path| private_text(path, asked.component)).transpose()?;
+    let key = asked.key.as_deref().map(|path| named_key(path, asked.component)).transpose()?;
     let mut request = Request::of(asked.component, Validity::days(asked.days));
     request.alternative_names.push(role.to_owned());
     request.alternative_names.extend(asked.names.iter().cloned());
@@ -143,7 +149,7 @@ pub fn found(path: &Path) -> Result<Vec<(PathBuf, Certificate)>, TlsError> {
     }
     let mut all = Vec::new();
     for file in paths {
-        let certificates = files::certificates(&file)?;
+        let certificates = files::certificates(&file).map_err(named)?;
         all.extend(certificates.into_iter().map(|certificate| (file.clone(), certificate)));
     }
     Ok(all)
@@ -158,6 +164,47 @@ fn unless_there<'a>(
         Some(path) if !replace => Err(TlsError::Exists { path: path.clone() }),
         _ => Ok(()),
     }
+}
+
+/// Longest host name, and longest part of one between dots (RFC 1035).
+const LONGEST_NAME: usize = 253;
+const LONGEST_LABEL: usize = 63;
+
+/// Whether there can be a certificate for so long and with these names.
+fn issuable(days: u32, names: &[String]) -> Result<(), TlsError> {
+    let refused = |problem| Err(TlsError::NotIssuable { problem });
+    if days == 0 {
+        return refused("it would end when it begins".to_owned());
+    }
+    match names.iter().find(|name| !is_address(name) && !is_host_name(name)) {
+        Some(name) => refused(format!("{name:?} is neither a host name nor an address")),
+        None => Ok(()),
+    }
+}
+
+fn is_address(name: &str) -> bool {
+    name.parse::<std::net::IpAddr>().is_ok()
+}
+
+/// Host names in use have underscores as well; a star may stand for the first part.
+fn is_host_name(name: &str) -> bool {
+    let label = |part: &str| {
+        let sound = part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        sound && (1..=LONGEST_LABEL).contains(&part.len())
+    };
+    name.len() <= LONGEST_NAME && name.strip_prefix("*.").unwrap_or(name).split('.').all(label)
+}
+
+/// A file that somebody named is not there: no installation lacks it.
+fn named(error: TlsError) -> TlsError {
+    match error {
+        TlsError::Missing { path } => TlsError::NoFile { path },
+        other => other,
+    }
+}
+
+fn named_key(path: &Path, component: Component) -> Result<String, TlsError> {
+    private_text(path, component).map_err(named)
 }
 
 fn same_file(left: &Path, right: &Path) -> bool {

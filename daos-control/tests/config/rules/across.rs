@@ -74,6 +74,26 @@ fn r46_other_names_of_one_device_are_found() {
     valid(&two("", ["", &nvme("5d0505:01:00.0", "")], ["", &nvme("5d0505:02:00.0", "")]));
 }
 
+/// R46: what an SCM mount would hide or take with it does not lie in it.
+#[test]
+fn r46_nothing_of_the_server_lies_in_an_scm_mount() {
+    let file = |path: &str, mark: &str| {
+        format!("  - class: file\n    bdev_size: 1\n    bdev_list: [{path}]{mark}\n")
+    };
+    let ram = |mount: &str, mark: &str| format!("  - class: ram\n    scm_mount: {mount}{mark}\n");
+    let (list, mount) = ("engines[1].storage[1].bdev_list", "engines[1].storage[0].scm_mount");
+    for holder in ["/mnt/daos0/bdev", "/mnt/daos1/bdev"] {
+        let text = two("", ["", &file("/tmp/a", "")], ["", &file(holder, " # <-")]);
+        breaks(&text, &[(701, list)]);
+    }
+    for over in ["/run", "/run/daos"] {
+        let text = two("socket_dir: /run/daos\n", ["", ""], ["", &ram(over, " # <-")]);
+        breaks(&text, &[(701, mount)]);
+    }
+    valid(&two("socket_dir: /run/daos\n", ["", ""], ["", &ram("/run/daos2", "")]));
+    valid(&two("", ["", &file("/tmp/a", "")], ["", &file("/mnt/daos10/bdev", "")]));
+}
+
 #[test]
 fn r46_engines_may_share_an_interface_with_ports_of_their_own() {
     let text = two("", ["", ""], ["  fabric_iface: eth0\n  fabric_iface_port: 31516\n", ""]);
