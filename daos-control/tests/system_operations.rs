@@ -265,9 +265,6 @@ async fn r166_a_start_brings_back_a_member_whose_host_did_not_answer() {
     cluster.hosts.set("10.0.0.2", Behaviour::Silent);
     cluster.stop(ranks("2"), true).await.unwrap();
     assert_eq!(cluster.states(), [Joined, Joined, Unresponsive]);
-    let report = cluster.start().await;
-    assert!(report.results[2].errored, "it is silent still");
-    assert_eq!(cluster.states(), [Joined, Joined, Unresponsive]);
     cluster.hosts.set("10.0.0.2", Behaviour::Obedient);
     let report = cluster.start().await;
     assert!(report.results.iter().all(|report| !report.errored), "{report:?}");

@@ -56,8 +56,8 @@ impl Policy {
 
     /// A query that should say at once what it found: a management service that is not there yet is an answer.
     pub(crate) const ANSWER_AT_ONCE: Self = Self {
-        limit: Self::LOOK_UP.limit,
         reaction: |error| if error.is_not_ready() { Reaction::Fail } else { Reaction::Common },
+        ..Self::LOOK_UP
     };
 }
 
