@@ -59,7 +59,8 @@ async fn a_server_whose_certificates_are_not_right_does_not_start() -> Result<()
 
     fs::remove_file(certs.join("clients/agent.crt"))?;
     fs::remove_dir(certs.join("clients"))?;
-    refused(&mut host, &["code = 901", "client certificate directory", "clients does not exist"]).await?;
+    refused(&mut host, &["code = 901", "client certificate directory", "clients does not exist"])
+        .await?;
     host.clear().await
 }
 

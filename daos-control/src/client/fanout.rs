@@ -52,7 +52,8 @@ impl<T> HostResults<T> {
             };
             // As a prefix it is what the table says beside it; in a sentence something has to stand for it.
             let own = format!("host {host}");
-            let text = text.strip_prefix(&format!("{own}: ")).unwrap_or(&text).replace(&own, "host");
+            let text =
+                text.strip_prefix(&format!("{own}: ")).unwrap_or(&text).replace(&own, "host");
             groups.entry(text).or_default().insert(host.clone());
         }
         groups

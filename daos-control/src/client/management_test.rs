@@ -76,11 +76,12 @@ async fn a_service_that_comes_up_is_asked_again_with_pauses() {
 #[tokio::test(start_paused = true)]
 async fn the_whole_request_ends_with_its_time() {
     let start = Instant::now();
-    let error = ask::<(), _, _>("SystemQuery", Duration::from_secs(7), retry("a"), &|_| {}, |_, _| async {
-        Err(CallError::from(NotReady::SteppingUp))
-    })
-    .await
-    .unwrap_err();
+    let error =
+        ask::<(), _, _>("SystemQuery", Duration::from_secs(7), retry("a"), &|_| {}, |_, _| async {
+            Err(CallError::from(NotReady::SteppingUp))
+        })
+        .await
+        .unwrap_err();
     assert_eq!(start.elapsed(), Duration::from_secs(7));
     assert_eq!(error.code(), 510);
     assert_eq!(error.to_string(), "SystemQuery request timed out after 7s");
@@ -134,9 +135,10 @@ async fn a_hint_counts_more_than_a_dead_host() {
 /// Contract 1.9: nobody to be reached is one text, with the cause.
 #[tokio::test(start_paused = true)]
 async fn nobody_there_is_said_as_such() {
-    let error = ask::<(), _, _>("test", MINUTES, retry("a"), &|_| {}, |_, _| async { Err(refused()) })
-        .await
-        .unwrap_err();
+    let error =
+        ask::<(), _, _>("test", MINUTES, retry("a"), &|_| {}, |_, _| async { Err(refused()) })
+            .await
+            .unwrap_err();
     assert!(matches!(error, ClientError::NoManagementService { .. }));
     assert!(error.to_string().starts_with("unable to contact the DAOS Management Service"));
     assert_eq!(error.code(), 506);
@@ -145,7 +147,8 @@ async fn nobody_there_is_said_as_such() {
 #[tokio::test]
 async fn without_hosts_there_is_nobody_to_ask() {
     let nobody = Retry::new(Vec::new(), 10001, Policy::COMMON);
-    let error = ask("test", MINUTES, nobody, &|_| {}, |_, _| async { Ok((0, ())) }).await.unwrap_err();
+    let error =
+        ask("test", MINUTES, nobody, &|_| {}, |_, _| async { Ok((0, ())) }).await.unwrap_err();
     assert_eq!(error.code(), 503);
 }
 
@@ -169,12 +172,18 @@ fn nobody_leads() -> CallError {
 #[tokio::test(start_paused = true)]
 async fn a_request_to_a_system_without_a_leader_ends_soon() {
     let start = Instant::now();
-    let error = ask::<(), _, _>("SystemSetAttr", MINUTES, retry("left,dead"), &|_| {}, |host, _| async move {
-        match host.host() {
-            "dead" => Err(refused()),
-            _ => Err(nobody_leads()),
-        }
-    })
+    let error = ask::<(), _, _>(
+        "SystemSetAttr",
+        MINUTES,
+        retry("left,dead"),
+        &|_| {},
+        |host, _| async move {
+            match host.host() {
+                "dead" => Err(refused()),
+                _ => Err(nobody_leads()),
+            }
+        },
+    )
     .await
     .unwrap_err();
     assert!((10..=15).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
@@ -187,12 +196,18 @@ async fn a_request_to_a_system_without_a_leader_ends_soon() {
 #[tokio::test(start_paused = true)]
 async fn a_host_that_hangs_does_not_hide_that_nobody_leads() {
     let start = Instant::now();
-    let error = ask::<(), _, _>("test", MINUTES, retry("left,hangs"), &|_| {}, |host, deadline| async move {
-        if host.host() == "hangs" {
-            sleep_until(deadline).await;
-        }
-        Err(nobody_leads())
-    })
+    let error = ask::<(), _, _>(
+        "test",
+        MINUTES,
+        retry("left,hangs"),
+        &|_| {},
+        |host, deadline| async move {
+            if host.host() == "hangs" {
+                sleep_until(deadline).await;
+            }
+            Err(nobody_leads())
+        },
+    )
     .await
     .unwrap_err();
     assert!(matches!(error, ClientError::NoLeader { .. }), "{error}");
@@ -202,15 +217,18 @@ async fn a_host_that_hangs_does_not_hide_that_nobody_leads() {
 /// A replica that was cut off does not end a request that the leader works on.
 #[tokio::test(start_paused = true)]
 async fn who_is_cut_off_does_not_hurry_a_leader_that_others_name() {
-    let answer = ask("test", MINUTES, retry("cut,leader,follower"), &|_| {}, |host, _| async move {
-        match host.host() {
-            "leader" => {
-                sleep(Duration::from_secs(100)).await;
-                Ok((0, "led"))
+    let answer =
+        ask("test", MINUTES, retry("cut,leader,follower"), &|_| {}, |host, _| async move {
+            match host.host() {
+                "leader" => {
+                    sleep(Duration::from_secs(100)).await;
+                    Ok((0, "led"))
+                }
+                "follower" => {
+                    Err(CallError::NotLeader { hint: "leader".into(), replicas: Vec::new() })
+                }
+                _ => Err(nobody_leads()),
             }
-            "follower" => Err(CallError::NotLeader { hint: "leader".into(), replicas: Vec::new() }),
-            _ => Err(nobody_leads()),
-        }
-    });
+        });
     assert_eq!(answer.await.unwrap(), "led");
 }

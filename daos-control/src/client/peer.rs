@@ -72,7 +72,9 @@ impl ClientError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Call(error) => is_passing(error),
-            Self::NoManagementService { .. } | Self::TimedOut { .. } | Self::NoLeader { .. } => true,
+            Self::NoManagementService { .. } | Self::TimedOut { .. } | Self::NoLeader { .. } => {
+                true
+            }
             _ => false,
         }
     }

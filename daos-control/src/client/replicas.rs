@@ -231,16 +231,16 @@ impl Client {
 }
 
 impl ReplicaSetStatus {
-    /// The replicas that are not as they are to be: wanted hosts that do not vote yet, and hosts that are to leave. Of
-    /// `named` hosts only, when all of those are addresses; a name may be any of them.
+    /// The hosts that are wanted and do not vote yet. Of `named` hosts only, when all of those are addresses; a name may be
+    /// any of them.
     #[must_use]
     pub fn pending(&self, named: &HostSet) -> Vec<&ReplicaEntry> {
         let by_address = named.iter().all(|host| host.host().parse::<IpAddr>().is_ok());
         let meant = |entry: &&ReplicaEntry| {
             !by_address || named.iter().any(|host| host.to_string() == entry.address)
         };
-        let settled = |entry: &&ReplicaEntry| entry.voter && entry.role != "leaving";
-        self.replicas.iter().filter(|entry| !settled(entry)).filter(meant).collect()
+        let waits = |entry: &&ReplicaEntry| !entry.voter && entry.role != "leaving";
+        self.replicas.iter().filter(waits).filter(meant).collect()
     }
 }
 
@@ -283,7 +283,7 @@ mod tests {
         let set = ReplicaSetStatus {
             replicas: vec![
                 entry("10.0.0.1:1", "leader", true),
-                entry("10.0.0.2:1", "leaving", true),
+                entry("10.0.0.2:1", "leaving", false),
                 entry("10.0.0.8:1", "wanted", false),
                 entry("10.0.0.9:1", "learner", false),
             ],
@@ -295,6 +295,6 @@ mod tests {
         };
         assert!(pending("10.0.0.1").is_empty());
         assert_eq!(pending("10.0.0.[1,8]"), ["10.0.0.8:1"]);
-        assert_eq!(pending("node8"), ["10.0.0.2:1", "10.0.0.8:1", "10.0.0.9:1"]);
+        assert_eq!(pending("node8"), ["10.0.0.8:1", "10.0.0.9:1"]);
     }
 }

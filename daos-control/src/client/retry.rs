@@ -44,12 +44,11 @@ pub(crate) struct Policy {
 
 impl Policy {
     /// The common rules only, in the time of stock clients.
-    pub(crate) const COMMON: Self =
-        Self {
-            reaction: |_| Reaction::Common,
-            limit: Duration::from_secs(300),
-            leaderless: Some(LEADERLESS),
-        };
+    pub(crate) const COMMON: Self = Self {
+        reaction: |_| Reaction::Common,
+        limit: Duration::from_secs(300),
+        leaderless: Some(LEADERLESS),
+    };
 
     /// The common rules, for what a server answers from memory: one that hangs is given up sooner.
     pub(crate) const LOOK_UP: Self = Self { limit: Duration::from_secs(60), ..Self::COMMON };
@@ -91,7 +90,14 @@ pub(crate) struct Retry {
 impl Retry {
     /// A request that first asks `start`; addresses in answers that lack a port get `default_port`.
     pub(crate) fn new(start: Vec<HostAddr>, default_port: u16, policy: Policy) -> Self {
-        Self { current: start.clone(), start, policy, default_port, retries: 0, leaderless_since: None }
+        Self {
+            current: start.clone(),
+            start,
+            policy,
+            default_port,
+            retries: 0,
+            leaderless_since: None,
+        }
     }
 
     /// The hosts to ask now.

@@ -356,7 +356,7 @@ faults! {
     1409 SECURITY_FILE_UNWRITABLE "security" "a certificate or key cannot be written"
     1415 LAST_USABLE_ENGINE "system" "an exclusion would leave the hosts of the management service without a usable engine"
     1416 CLIENT_WAIT_TIMED_OUT "client" "the members did not become as wanted in the time given"
-    1417 CLIENT_REPLICAS_PENDING "client" "hosts that were added or removed as replicas are not yet as wanted"
+    1417 CLIENT_REPLICAS_PENDING "client" "hosts that were added as replicas do not vote yet"
     1440 BDEV_DRIVER_NOT_BOUND "bdev" "the kernel did not give a controller to the driver that was asked for"
     1441 BDEV_NO_USER_SPACE_DRIVER "bdev" "no driver would let an unprivileged user have the controller"
     1442 BDEV_TOO_FEW_HUGEPAGES "bdev" "the kernel had fewer huge pages than asked for"

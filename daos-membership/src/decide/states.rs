@@ -96,8 +96,9 @@ pub fn found_running(system: &System, ranks: &RankSet) -> Option<Change> {
     let way = [MemberState::Starting, MemberState::Joined];
     let mut updates = Vec::new();
     for rank in ranks.iter() {
-        let state = system.member(rank).map(|member| member.state);
-        if state != Some(MemberState::Unresponsive) {
+        // One without a URI lost it to another engine that came up there.
+        let there = system.member(rank).filter(|member| !member.fabric_uri.is_empty());
+        if there.is_none_or(|member| member.state != MemberState::Unresponsive) {
             continue;
         }
         let from = [MemberState::Unresponsive, MemberState::Starting];

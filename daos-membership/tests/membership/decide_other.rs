@@ -137,6 +137,10 @@ fn a_member_that_runs_is_brought_back_from_unresponsive_only() {
             assert_eq!(member.incarnation, Incarnation(100), "the start that joined");
         }
     }
+    let mut displaced = system_of(&[(1, MemberState::Joined)]);
+    let (state, info) = (MemberState::Unresponsive, "its URI is another's".to_owned());
+    apply(&mut displaced, Change::ReleaseFabricUri { rank: rank(1), state, info });
+    assert_eq!(states::found_running(&displaced, &ranks("1")), None);
 }
 
 #[test]

@@ -13,7 +13,7 @@ async fn replicas_are_added_and_removed_while_the_system_runs() -> Result<()> {
     assert!(even.code == 1 && even.stderr.contains("code = 1390"), "{even:?}");
     let both = format!("{second},{third}");
     // Asked through a host that is no replica yet.
-    ensure_code(&cluster.hosts[2].dmg(&["system", "ms", "add", &both]).await?, 0)?;
+    cluster.add(2, &both).await?;
     cluster.wait_for_voters(0, &[0, 1, 2]).await?;
     cluster.hosts[0].wait_for_log("dmg system ms remove", 1).await?;
 
@@ -37,7 +37,7 @@ async fn replicas_are_added_and_removed_while_the_system_runs() -> Result<()> {
     cluster.wait_for_write(leader, "through the one that left").await?;
 
     // It comes back as another replica.
-    ensure_code(&cluster.hosts[leader].dmg(&["system", "ms", "add", &address]).await?, 0)?;
+    cluster.add(leader, &address).await?;
     cluster.wait_for_voters(leader, &[0, 1, 2]).await?;
 
     // Two of three lost: nothing is decided any more, and no majority is made up.
@@ -48,5 +48,20 @@ async fn replicas_are_added_and_removed_while_the_system_runs() -> Result<()> {
     let others = format!("{},{}", cluster.address(through), address);
     let refused = cluster.hosts[through].dmg(&["system", "ms", "remove", &others]).await?;
     assert!(refused.code == 1 && refused.stderr.contains("code = 1393"), "{refused:?}");
+
+    // What the last one remembers is shown as such, and nothing can be waited for with it.
+    cluster.kill(leader).await?;
+    let last = &cluster.hosts[through];
+    let stale = || async {
+        let query = last.dmg(&["system", "query"]).await?;
+        Ok(query.stdout.contains("this may be out of date"))
+    };
+    last.wait_until("a replica without a leader", stale).await?;
+    let waited = last.dmg(&["system", "wait", "--for", "joined=1", "--timeout", "0"]).await?;
+    let told = waited.stderr.contains("code = 1416") && waited.stderr.contains("out of date");
+    assert!(waited.code == 1 && told, "{waited:?}");
+    let status = last.dmg(&["system", "ms", "status"]).await?;
+    let told = status.stderr.contains("code = 1348") && status.stdout.contains("No leader");
+    assert!(status.code == 1 && told, "{status:?}");
     cluster.clear().await
 }

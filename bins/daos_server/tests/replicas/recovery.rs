@@ -48,7 +48,7 @@ async fn a_lost_majority_is_recovered_from_one_replica_and_the_others_are_added_
         cluster.hosts[at].wait_for_log("is running", 1).await?;
     }
     let others = format!("{},{}", cluster.address(0), cluster.address(2));
-    ensure_code(&cluster.hosts[1].dmg(&["system", "ms", "add", &others]).await?, 0)?;
+    cluster.add(1, &others).await?;
     cluster.wait_for_voters(1, &[0, 1, 2]).await?;
     let identities = |members: &[crate::rig::Member]| -> Vec<(u32, String)> {
         members.iter().map(|member| (member.rank, member.uuid.clone())).collect()
@@ -89,7 +89,7 @@ async fn old_replicas_give_way_to_a_restored_one_also_when_they_lead() -> Result
     let written = cluster.written(1).await?;
     assert!(written.contains("before") && !written.contains("by the old ones"), "{written}");
     let others = format!("{},{}", cluster.address(0), cluster.address(2));
-    ensure_code(&cluster.hosts[1].dmg(&["system", "ms", "add", &others]).await?, 0)?;
+    cluster.add(1, &others).await?;
     cluster.wait_for_voters(1, &[0, 1, 2]).await?;
     cluster.clear().await
 }

@@ -14,16 +14,19 @@ use crate::session::Session;
 pub async fn run(session: &Session, options: Events) -> Result<Outcome, Failure> {
     let client = session.client()?;
     let range = options.after.map_or(EventRange::Newest, EventRange::After);
-    let page = match client.system_events(range, options.limit).await {
+    let asked = client.system_events_with_source(range, options.limit).await;
+    let (page, source) = match asked {
         Err(error) if matches!(error.call(), Some(CallError::Unimplemented(_))) => {
             return Err(Failure::text("the servers have no event log (stock servers have none)"));
         }
-        page => page?,
+        told => told?,
     };
     if options.follow {
         return follow(session, &client, page).await;
     }
-    Ok(Outcome { stdout: text(&page), response: json::events(&page).into(), ..Outcome::default() })
+    let stderr = print::stale_remark(source.as_ref());
+    let response = json::events(&page).into();
+    Ok(Outcome { stdout: text(&page), stderr, response, failure: None })
 }
 
 fn text(page: &EventPage) -> String {

@@ -17,12 +17,11 @@ pub async fn run(session: &Session, command: ManagementCommand) -> Result<Outcom
         ManagementCommand::Add(change) => {
             let hosts = hosts(session, change)?;
             let set = client.add_replicas(&hosts, change.force_even).await?;
-            Ok(Outcome { failure: pending(&set, &hosts, "vote yet"), ..shown(&set) })
+            Ok(Outcome { failure: pending(&set, &hosts), ..shown(&set) })
         }
         ManagementCommand::Remove(change) => {
             let hosts = hosts(session, change)?;
-            let set = client.remove_replicas(&hosts, change.force_even).await?;
-            Ok(Outcome { failure: pending(&set, &hosts, "have left yet"), ..shown(&set) })
+            Ok(shown(&client.remove_replicas(&hosts, change.force_even).await?))
         }
     }
 }
@@ -57,7 +56,7 @@ fn shown(set: &ReplicaSetStatus) -> Outcome {
 }
 
 /// What was asked for is recorded, but has not happened: that is no success, and what each host waits for is said.
-fn pending(set: &ReplicaSetStatus, hosts: &HostSet, what: &str) -> Option<Failure> {
+fn pending(set: &ReplicaSetStatus, hosts: &HostSet) -> Option<Failure> {
     let pending = set.pending(hosts);
     let said = |entry: &&ReplicaEntry| match entry.note.as_str() {
         "" => format!("{} is {}", entry.address, entry.role),
@@ -67,9 +66,9 @@ fn pending(set: &ReplicaSetStatus, hosts: &HostSet, what: &str) -> Option<Failur
     let fault = Fault::new(
         "client",
         code::CLIENT_REPLICAS_PENDING,
-        format!("not all of {hosts} {what}; the leader goes on trying: {}", each.join("; ")),
-        "mend what they wait for and look again (dmg system ms status), or take the order back (dmg system ms \
-         remove or add)",
+        format!("wanted, but without a vote yet: {}; the leader goes on trying", each.join("; ")),
+        "mend what they wait for and look again (dmg system ms status), or give them up (dmg system ms remove)",
     );
-    (!pending.is_empty()).then(|| Failure::text(fault.description.clone()).with_remedy_of(Some(fault)))
+    (!pending.is_empty())
+        .then(|| Failure::text(fault.description.clone()).with_remedy_of(Some(fault)))
 }

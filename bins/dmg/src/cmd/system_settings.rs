@@ -15,7 +15,7 @@ pub async fn set_properties(session: &Session, text: &str) -> Result<Outcome, Fa
 }
 
 pub async fn properties(session: &Session, text: Option<&str>) -> Result<Outcome, Failure> {
-    let found = session.client()?.properties(&names(text)?).await?;
+    let (found, source) = session.client()?.properties_with_source(&names(text)?).await?;
     let labelled: BTreeMap<String, String> = found
         .iter()
         .map(|(key, value)| (format!("{} ({key})", meaning(key)), value.clone()))
@@ -25,7 +25,9 @@ pub async fn properties(session: &Session, text: Option<&str>) -> Result<Outcome
     } else {
         print::pairs(&labelled)
     };
-    Ok(Outcome { stdout, response: json::properties(&found, meaning).into(), ..Outcome::default() })
+    let (stderr, response) =
+        (print::stale_remark(source.as_ref()), json::properties(&found, meaning).into());
+    Ok(Outcome { stdout, stderr, response, failure: None })
 }
 
 pub async fn set_attributes(session: &Session, text: &str) -> Result<Outcome, Failure> {
@@ -40,7 +42,7 @@ pub async fn delete_attributes(session: &Session, text: &str) -> Result<Outcome,
 }
 
 pub async fn attributes(session: &Session, text: Option<&str>) -> Result<Outcome, Failure> {
-    let found = session.client()?.attributes(&names(text)?).await?;
+    let (found, source) = session.client()?.attributes_with_source(&names(text)?).await?;
     let stdout = if found.is_empty() {
         "No system attributes found.\n".to_owned()
     } else {
@@ -48,7 +50,9 @@ pub async fn attributes(session: &Session, text: Option<&str>) -> Result<Outcome
     };
     let attributes: serde_json::Map<String, Value> =
         found.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
-    Ok(Outcome { stdout, response: json!({"attributes": attributes}).into(), ..Outcome::default() })
+    let stderr = print::stale_remark(source.as_ref());
+    let response = json!({"attributes": attributes}).into();
+    Ok(Outcome { stdout, stderr, response, failure: None })
 }
 
 /// What a property of the system is about.

@@ -20,7 +20,7 @@ pub use network::fabrics;
 pub use plan::{losses, plans};
 pub use preflight::preflights;
 pub use prepare::prepared;
-pub use replicas::{answered_by, held_deaths, replica_set, replica_statuses};
+pub use replicas::{answered_by, held_deaths, replica_set, replica_statuses, stale_remark};
 pub use scan::{health, storage, storage_verbose};
 pub use system::{
     absent, insecure_notice, members, members_verbose, operations, pairs, pools, self_heal_notice,

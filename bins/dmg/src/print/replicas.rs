@@ -82,6 +82,14 @@ pub fn answered_by(answered: Option<&AnsweredBy>) -> String {
     format!("Answered by {host}: {fresh}\n")
 }
 
+/// A remark beside an answer that may be out of date; empty beside a fresh one.
+pub fn stale_remark(answered: Option<&AnsweredBy>) -> String {
+    let stale = answered.and_then(|by| Some((&by.host, by.stale()?)));
+    stale.map_or_else(String::new, |(host, why)| {
+        format!("dmg: answered by {host}, a {why}: this may be out of date\n")
+    })
+}
+
 /// Members that may be dead and are shown as they were: too many were found dead at once. Empty when there are none.
 pub fn held_deaths(answered: Option<&AnsweredBy>) -> String {
     let Some(held) = answered.map(|by| &by.replica.held_deaths).filter(|held| !held.is_empty())

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::client::error::ClientError;
 use crate::client::host_list::HostAddr;
+use crate::client::replicas::AnsweredBy;
 use crate::client::retry::Policy;
 use crate::client::wire::members::Pages;
 use crate::client::{Client, wire};
@@ -94,6 +95,22 @@ impl Client {
     ) -> Result<EventPage, ClientError> {
         self.ask_management("Events", Policy::LOOK_UP, |connection| {
             wire::members::events(connection, self.system(), range, limit)
+        })
+        .await
+    }
+
+    /// The same with the replica that answered, which may be out of date.
+    ///
+    /// # Errors
+    /// As [`Client::system_events`].
+    pub async fn system_events_with_source(
+        &self,
+        range: EventRange,
+        limit: u32,
+    ) -> Result<(EventPage, Option<AnsweredBy>), ClientError> {
+        self.ask_management("Events", Policy::LOOK_UP, |connection| {
+            let told = wire::members::events(connection.clone(), self.system(), range, limit);
+            wire::replicas::with_source(connection, self.system(), told)
         })
         .await
     }

@@ -76,9 +76,11 @@ impl Client {
     pub async fn system_query(&self, query: &SystemQuery) -> Result<SystemStatus, ClientError> {
         let insecure = self.connector.is_insecure();
         let asked = self.ask_management("SystemQuery", Policy::ANSWER_AT_ONCE, |connection| {
-            wire::system::query(connection, self.system(), query.clone())
+            let told = wire::system::query(connection.clone(), self.system(), query.clone());
+            wire::replicas::with_source(connection, self.system(), told)
         });
-        Ok(SystemStatus { insecure, ..asked.await? })
+        let (status, answered_by) = asked.await?;
+        Ok(SystemStatus { answered_by, insecure, ..status })
     }
 
     /// Asks who leads, then every replica whether it is up (R164).

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::client::error::ClientError;
+use crate::client::replicas::AnsweredBy;
 use crate::client::retry::Policy;
 use crate::client::{Client, wire};
 
@@ -35,6 +36,21 @@ impl Client {
         .await
     }
 
+    /// The same with the replica that answered, which may be out of date; `None` where the server cannot say.
+    ///
+    /// # Errors
+    /// As [`Client::set_properties`].
+    pub async fn properties_with_source(
+        &self,
+        names: &[String],
+    ) -> Result<(BTreeMap<String, String>, Option<AnsweredBy>), ClientError> {
+        self.ask_management("SystemGetProp", Policy::LOOK_UP, |connection| {
+            let told = wire::system::properties(connection.clone(), self.system(), names.to_vec());
+            wire::replicas::with_source(connection, self.system(), told)
+        })
+        .await
+    }
+
     /// Sets attributes of the system; an empty value deletes.
     ///
     /// # Errors
@@ -59,6 +75,21 @@ impl Client {
     ) -> Result<BTreeMap<String, String>, ClientError> {
         self.ask_management("SystemGetAttr", Policy::LOOK_UP, |connection| {
             wire::system::attributes(connection, self.system(), names.to_vec())
+        })
+        .await
+    }
+
+    /// The same with the replica that answered, which may be out of date; `None` where the server cannot say.
+    ///
+    /// # Errors
+    /// As [`Client::set_properties`].
+    pub async fn attributes_with_source(
+        &self,
+        names: &[String],
+    ) -> Result<(BTreeMap<String, String>, Option<AnsweredBy>), ClientError> {
+        self.ask_management("SystemGetAttr", Policy::LOOK_UP, |connection| {
+            let told = wire::system::attributes(connection.clone(), self.system(), names.to_vec());
+            wire::replicas::with_source(connection, self.system(), told)
         })
         .await
     }

@@ -272,7 +272,10 @@ mod tests {
     #[test]
     fn a_word_that_is_no_state_is_told_with_those_that_are() {
         let told = "bogus=1".parse::<WaitFor>().unwrap_err();
-        assert!(told.starts_with("\"bogus\" is not a member state; known: awaitformat, "), "{told}");
+        assert!(
+            told.starts_with("\"bogus\" is not a member state; known: awaitformat, "),
+            "{told}"
+        );
     }
 
     /// Nobody leads: what the replica that is left remembers is no proof that the members are as wanted.

@@ -56,15 +56,26 @@ pub(crate) async fn status(
 
 /// Which replica is at the other end; `None` where the host has no such request, as stock servers. One that has it and does
 /// not answer now is shown as a host that is no replica.
-pub(in crate::client) async fn answered_by(
-    connection: Connection,
-    sys: String,
-) -> Option<AnsweredBy> {
+async fn answered_by(connection: Connection, sys: String) -> Option<AnsweredBy> {
     let host = connection.host().to_string();
     match status(connection, sys).await {
         Err(CallError::Unimplemented(_)) => None,
         said => Some(AnsweredBy { host, replica: said.unwrap_or_default() }),
     }
+}
+
+/// An answer, and the replica that gave it. The newest data counts, and of equally new data that of a replica that knows it to
+/// be new.
+pub(in crate::client) async fn with_source<T>(
+    connection: Connection,
+    sys: String,
+    answer: impl Future<Output = Answer<T>>,
+) -> Answer<(T, Option<AnsweredBy>)> {
+    let (version, value) = answer.await?;
+    // Stock messages have no place for it, so it is asked beside them.
+    let source = answered_by(connection, sys).await;
+    let fresh = source.as_ref().is_none_or(|by| by.stale().is_none());
+    Ok((version.saturating_mul(2).saturating_add(fresh.into()), (value, source)))
 }
 
 pub(in crate::client) async fn list(

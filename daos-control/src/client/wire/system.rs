@@ -37,11 +37,8 @@ pub(in crate::client) async fn query(
 ) -> Answer<SystemStatus> {
     let host = connection.host().clone();
     let (ranks, hosts) = query.selection.texts();
-    let (same_host, same_sys) = (connection.clone(), sys.clone());
     let message = mgmt::SystemQueryReq { sys, ranks, hosts, state_mask: query.states.0 };
     let answer = send!(connection, system_query, message);
-    // Stock messages have no place for it, so it is asked beside them.
-    let answered_by = super::replicas::answered_by(same_host, same_sys).await;
     let mut members: Vec<Member> = answer.members.into_iter().map(member).collect();
     members.sort_by_key(|member| member.rank);
     let status = SystemStatus {
@@ -50,12 +47,10 @@ pub(in crate::client) async fn query(
         absent_hosts: answer.absenthosts,
         providers: answer.providers,
         self_heal: answer.sys_self_heal_policy,
-        answered_by,
-        insecure: false, // the caller knows
+        answered_by: None,
+        insecure: false, // the caller knows, as who answered
     };
-    // The newest data counts, and of equally new data that of a replica that knows it to be new.
-    let fresh = status.answered_by.as_ref().is_none_or(|by| by.stale().is_none());
-    Ok((answer.data_version.saturating_mul(2).saturating_add(fresh.into()), status))
+    Ok((answer.data_version, status))
 }
 
 fn member(message: mgmt::SystemMember) -> Member {

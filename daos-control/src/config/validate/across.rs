@@ -146,7 +146,10 @@ fn files_beside_mounts(check: &mut Check<'_>, list: &str, engines: &[EngineConfi
         for tier in &engine.bdevs {
             let BdevMedia::File { paths, .. } = &tier.media else { continue };
             for path in paths {
-                let holds = |other: &&EngineConfig| path.starts_with(other.scm.mount());
+                let holds = |other: &&EngineConfig| {
+                    let mount = other.scm.mount();
+                    mount.is_absolute() && path.starts_with(mount)
+                };
                 let Some(holder) = engines.iter().find(holds) else { continue };
                 check.fault(
                     check.storage_key(&format!("{list}[{}]", engine.index), "bdev_list"),
