@@ -1,37 +1,48 @@
-//! What many hosts have, for proposing their configurations: the storage scan and the network scan of each.
+//! What many hosts have, for proposing their configurations: the storage scan, the network scan and the obstacles of each.
 
 use std::collections::BTreeMap;
 
-use super::hosts::Client;
+use super::error::ClientError;
+use super::hosts::{Client, DEFAULT_TIMEOUT};
 use super::network::HostFabric;
 use super::storage::{HostStorage, NvmeController, ScanDetail};
-use super::{HostAddr, HostResults};
+use super::{HostAddr, HostResults, wire};
 use crate::generate::{FabricPort, HostFacts, Pmem, Ssd, node_of};
 
+/// What is not known of a host with a stock server.
+const UNKNOWN_USE: &str = "whether SSDs are in use; the server has no service that tells";
+
 impl Client {
-    /// Asks every host for its storage and for all its fabric interfaces. A host counts as failed when either is missing.
+    /// Asks every host for its storage, for all its fabric interfaces, and which SSDs are in use. A host counts as failed when any of these
+    /// does; a stock server that does not say what is in use has a problem in its facts.
     pub async fn hardware(&self) -> HostResults<HostFacts> {
-        let (storage, fabrics) = futures_util::join!(
+        let (storage, fabrics, obstacles) = futures_util::join!(
             self.storage_scan(ScanDetail::Full),
-            self.network_scan(Some("all"))
+            self.network_scan(Some("all")),
+            self.ask_hosts(DEFAULT_TIMEOUT, wire::server::obstacles),
         );
-        let mut failures = storage.failures;
-        for (host, error) in fabrics.failures {
-            if !failures.iter().any(|(failed, _)| *failed == host) {
-                failures.push((host, error));
-            }
+        let mut failures: BTreeMap<HostAddr, ClientError> = BTreeMap::new();
+        for (host, error) in
+            storage.failures.into_iter().chain(fabrics.failures).chain(obstacles.failures)
+        {
+            failures.entry(host).or_insert(error);
         }
-        failures.sort_by(|(left, _), (right, _)| left.cmp(right));
         let fabric_of: BTreeMap<HostAddr, HostFabric> = fabrics.answers.into_iter().collect();
-        let answers = storage
-            .answers
-            .into_iter()
-            .filter_map(|(host, storage)| {
-                let facts = facts(self.name_of(&host), storage, fabric_of.get(&host)?);
-                Some((host, facts))
-            })
-            .collect();
-        HostResults { answers, failures }
+        let obstacles_of: BTreeMap<HostAddr, _> = obstacles.answers.into_iter().collect();
+        let answers = storage.answers.into_iter().filter_map(|(host, storage)| {
+            let (fabric, obstacles) = (fabric_of.get(&host)?, obstacles_of.get(&host)?);
+            let mut facts = facts(self.name_of(&host), storage, fabric);
+            match obstacles {
+                None => facts.problems.push(UNKNOWN_USE.to_owned()),
+                Some(obstacles) => {
+                    for ssd in &mut facts.ssds {
+                        ssd.obstacle = obstacles.get(&ssd.address).cloned();
+                    }
+                }
+            }
+            Some((host, facts))
+        });
+        HostResults { answers: answers.collect(), failures: failures.into_iter().collect() }
     }
 
     fn name_of(&self, host: &HostAddr) -> String {

@@ -86,8 +86,9 @@ pub(super) fn is_wanted(port: &FabricPort, options: &Options) -> bool {
 /// One engine for each NUMA node that has all an engine needs.
 pub(super) fn plan(host: &HostFacts, fabric: Fabric<'_>, options: &Options) -> HostPlan {
     let mut plan = HostPlan::default();
-    plan.notes
-        .extend(host.problems.iter().map(|problem| format!("part of the scan failed: {problem}")));
+    plan.notes.extend(
+        host.problems.iter().map(|problem| format!("part of the scan is missing: {problem}")),
+    );
     for ssd in &host.ssds {
         if let Some(obstacle) = ssd.obstacle.as_ref().filter(|_| !options.without_ssds()) {
             plan.notes.push(format!("SSD {} is left out: {obstacle}", ssd.address));

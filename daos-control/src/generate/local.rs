@@ -52,14 +52,18 @@ pub fn host_facts(name: &str, storage: &HostStorage, network: &FabricScan) -> Ho
 }
 
 fn ssd(found: &NvmeController) -> Ssd {
-    let obstacles: Vec<String> =
-        found.obstacles.iter().filter(|each| keeps_out(each)).map(ToString::to_string).collect();
+    let obstacles = obstacles(found);
     Ssd {
         address: found.address.to_string(),
         node: node_of(found.socket),
         bytes: found.capacity_bytes(),
         obstacle: (!obstacles.is_empty()).then(|| obstacles.join(", ")),
     }
+}
+
+/// Why a controller must not be proposed, in words.
+pub(crate) fn obstacles(found: &NvmeController) -> Vec<String> {
+    found.obstacles.iter().filter(|each| keeps_out(each)).map(ToString::to_string).collect()
 }
 
 /// Being prepared for engines, or listed for none yet, is what a proposal is for.

@@ -38,5 +38,7 @@ pub use facts::{FabricPort, HostFacts, Pmem, Ssd, node_of};
 pub use file::write_files;
 #[cfg(feature = "server")]
 pub use local::host_facts;
+#[cfg(feature = "server")]
+pub(crate) use local::obstacles;
 pub use options::{NetClass, Options};
 pub use yaml::HostConfig;

@@ -11,6 +11,7 @@ mod attach;
 mod connection;
 mod ctl;
 mod gate;
+mod hardware;
 pub mod layers;
 pub mod listen;
 mod log_masks;

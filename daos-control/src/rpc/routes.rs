@@ -1,6 +1,7 @@
 //! All services of a node, put together from its parts (R1, contract 1.1).
 
 use daos_proto::ctl::ctl_svc_server::CtlSvcServer;
+use daos_proto::daosx::v1::hardware_server::HardwareServer;
 use daos_proto::daosx::v1::host_server::HostServer;
 use daos_proto::daosx::v1::management_service_server::ManagementServiceServer;
 use daos_proto::daosx::v1::members_server::MembersServer;
@@ -14,6 +15,7 @@ use tonic::service::Routes;
 use super::attach::AttachHints;
 use super::ctl::CtlService;
 use super::gate::Gate;
+use super::hardware::HardwareService;
 use super::log_masks::LogSettings;
 use super::members::MembersService;
 use super::mgmt::MgmtService;
@@ -45,6 +47,8 @@ pub fn routes(node: &Node) -> Routes {
         format: node.format.clone(),
         management: node.management.clone(),
     };
+    let scanner = Scanner::new(node.scm.clone(), node.bdev.clone(), scan_targets(node));
+    let hardware = HardwareService { gate: gate.clone(), scanner: scanner.clone() };
     let replica = ReplicaService {
         gate: gate.clone(),
         keeper: node.keeper.clone(),
@@ -72,11 +76,12 @@ pub fn routes(node: &Node) -> Routes {
         config: node.config.clone(),
         keys: node.keys.clone(),
     };
-    Routes::new(CtlSvcServer::new(ctl(node, gate.clone())))
+    Routes::new(CtlSvcServer::new(ctl(node, gate.clone(), scanner)))
         .add_service(MgmtSvcServer::new(mgmt(node, gate)))
         .add_service(StorageServer::new(storage))
         .add_service(PrepareServer::new(prepare))
         .add_service(HostServer::new(host))
+        .add_service(HardwareServer::new(hardware))
         .add_service(MembersServer::new(members))
         .add_service(
             ReplicaServer::new(replica)
@@ -87,10 +92,10 @@ pub fn routes(node: &Node) -> Routes {
         .add_service(PreflightServer::new(preflight))
 }
 
-fn ctl(node: &Node, gate: Gate) -> CtlService {
+fn ctl(node: &Node, gate: Gate, scanner: Scanner) -> CtlService {
     CtlService {
         gate,
-        scanner: Scanner::new(node.scm.clone(), node.bdev.clone(), scan_targets(node)),
+        scanner,
         format: node.format.clone(),
         engines: node.engines.clone(),
         providers: providers(&node.config),

@@ -4,9 +4,10 @@ use daos_proto::ctl::ctl_svc_client::CtlSvcClient;
 use daos_proto::ctl::{
     FormatNvmeReq, FormatScmReq, NetworkScanReq, StorageFormatReq, StorageScanReq,
 };
+use daos_proto::daosx::v1::hardware_client::HardwareClient;
 use daos_proto::daosx::v1::host_client::HostClient;
 use daos_proto::daosx::v1::storage_client::StorageClient;
-use daos_proto::daosx::v1::{ApplyFormatReq, PlanFormatReq, StateReq};
+use daos_proto::daosx::v1::{ApplyFormatReq, ObstaclesReq, PlanFormatReq, StateReq};
 
 use crate::host::{Host, admin, refused};
 
@@ -71,5 +72,14 @@ async fn a_host_says_what_it_is() {
     let state = client.state(admin(StateReq {})).await.unwrap().into_inner();
     assert_eq!((state.system.as_str(), state.version.as_str()), ("daos_server", "2.8.0"));
     assert!(state.insecure && state.engines.is_empty());
+    host.end().await;
+}
+
+#[tokio::test]
+async fn a_host_says_what_keeps_its_controllers_from_being_used() {
+    let host = Host::serving().await;
+    let mut client = HardwareClient::new(host.channel().await);
+    let answer = client.obstacles(admin(ObstaclesReq {})).await.unwrap().into_inner();
+    assert!(answer.controllers.is_empty(), "a host without controllers: {answer:?}");
     host.end().await;
 }

@@ -1,9 +1,9 @@
 //! One running guest: started with a machine and images, asked through its shell, killed at the end.
 
-use std::cell::Cell;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -21,7 +21,8 @@ pub struct Lab {
     kernel: PathBuf,
     initrd: PathBuf,
     work: PathBuf,
-    boots: Cell<u32>,
+    programs: PathBuf,
+    boots: AtomicU32,
 }
 
 /// A guest that runs.
@@ -31,6 +32,8 @@ pub struct Guest {
     pub shell: Shell,
     pub qmp: Qmp,
     console: PathBuf,
+    /// What is of no use once it is gone.
+    litter: Vec<PathBuf>,
 }
 
 /// Images that outlive a guest: a second boot with them is a reboot.
@@ -46,13 +49,24 @@ impl Disks {
 }
 
 impl Lab {
-    pub fn new(kernel: &Path, initrd: PathBuf, work: PathBuf) -> Result<Self> {
+    pub fn new(kernel: &Path, initrd: PathBuf, work: PathBuf, programs: PathBuf) -> Result<Self> {
         let boot = kernel.join("boot");
         let entries = std::fs::read_dir(&boot).with_context(|| boot.display().to_string())?;
         let image = entries.flatten().map(|entry| entry.path()).find(|path| {
             path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz"))
         });
-        Ok(Self { kernel: image.context("a kernel")?, initrd, work, boots: Cell::new(0) })
+        let kernel = image.context("a kernel")?;
+        Ok(Self { kernel, initrd, work, programs, boots: AtomicU32::new(0) })
+    }
+
+    /// A directory for as long as a case takes.
+    pub fn place(&self) -> Result<tempfile::TempDir> {
+        Ok(tempfile::tempdir_in(&self.work)?)
+    }
+
+    /// One of our programs, to be run on the host.
+    pub fn program(&self, name: &str) -> Command {
+        Command::new(self.programs.join(name))
     }
 
     /// Blank images for a machine.
@@ -73,15 +87,16 @@ impl Lab {
 
     /// Boots a machine on images, and waits until its shell answers.
     pub fn boot(&self, hardware: &Hardware, disks: &Disks) -> Result<Guest> {
-        let number = self.boots.get() + 1;
-        self.boots.set(number);
+        let number = self.boots.fetch_add(1, Ordering::Relaxed) + 1;
         let place = |what: &str| self.work.join(format!("{what}-{number}"));
         let (console, shell, qmp) = (place("console"), place("shell"), place("qmp"));
         let mut append = "console=ttyS0 panic=-1 quiet loglevel=4 mitigations=off".to_owned();
         if hardware.iommu {
             append.push_str(" intel_iommu=on iommu=nopt");
         }
-        let mut qemu = Command::new("qemu-system-x86_64");
+        // Ends with this program, however that ends.
+        let mut qemu = Command::new("setpriv");
+        qemu.args(["--pdeathsig", "KILL", "qemu-system-x86_64"]);
         qemu.args([
             "-nodefaults",
             "-no-user-config",
@@ -101,6 +116,7 @@ impl Lab {
         qemu.args(["-serial", &format!("unix:{},server=on,wait=off", shell.display())]);
         qemu.args(["-qmp", &format!("unix:{},server=on,wait=off", qmp.display())]);
         let errors = File::create(place("qemu"))?;
+        let litter = vec![shell.clone(), qmp.clone(), place("qemu")];
         let mut qemu = qemu
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -110,7 +126,7 @@ impl Lab {
         let up = Shell::connect(&shell, PATIENCE)
             .and_then(|shell| Ok((shell, Qmp::connect(&qmp, PATIENCE)?)));
         match up {
-            Ok((shell, qmp)) => Ok(Guest { qemu, shell, qmp, console }),
+            Ok((shell, qmp)) => Ok(Guest { qemu, shell, qmp, console, litter }),
             Err(error) => {
                 let _gone = qemu.kill();
                 let _gone = qemu.wait();
@@ -150,5 +166,8 @@ impl Drop for Guest {
     fn drop(&mut self) {
         let _gone = self.qemu.kill();
         let _gone = self.qemu.wait();
+        for file in &self.litter {
+            let _removed = std::fs::remove_file(file);
+        }
     }
 }

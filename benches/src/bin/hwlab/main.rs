@@ -11,8 +11,10 @@ mod medium;
 mod qmp;
 mod shell;
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -35,6 +37,9 @@ struct Options {
     /// Only cases whose name contains this; may be repeated
     #[arg(long)]
     only: Vec<String>,
+    /// Cases that run at the same time
+    #[arg(long, default_value_t = 1)]
+    jobs: usize,
     /// Print the names of the cases
     #[arg(long)]
     list: bool,
@@ -46,7 +51,7 @@ fn main() -> Result<ExitCode> {
         cases::ALL.iter().for_each(|case| println!("{}", case.name));
         return Ok(ExitCode::SUCCESS);
     }
-    std::fs::create_dir_all(&options.work).context("making the work directory")?;
+    let _only_one = tidy(&options.work)?;
     let began = Instant::now();
     let initrd = image::build(&options.kernel, &options.programs, &options.work)?;
     println!(
@@ -54,7 +59,7 @@ fn main() -> Result<ExitCode> {
         began.elapsed().as_secs_f64(),
         std::fs::metadata(&initrd)?.len() / 1024
     );
-    let lab = Lab::new(&options.kernel, initrd, options.work.clone())?;
+    let lab = Lab::new(&options.kernel, initrd, options.work.clone(), options.programs.clone())?;
     let wanted = |case: &&cases::Case| {
         let only = &options.only;
         only.is_empty() || only.iter().any(|part| case.name.contains(part.as_str()))
@@ -63,19 +68,52 @@ fn main() -> Result<ExitCode> {
     if chosen.is_empty() {
         bail!("no case has such a name");
     }
-    let mut failed = 0;
-    for case in chosen {
-        let began = Instant::now();
-        let outcome = (case.run)(&lab);
-        let seconds = began.elapsed().as_secs_f64();
-        match outcome {
-            Ok(()) => println!("{seconds:>6.1}s  ok    {}", case.name),
-            Err(error) => {
-                failed += 1;
-                println!("{seconds:>6.1}s  FAIL  {}: {error:#}", case.name);
-            }
-        }
-    }
+    let failed = run_all(&lab, &chosen, options.jobs);
     println!("{failed} failed; {:.1} s in all", began.elapsed().as_secs_f64());
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs the cases, `jobs` of them at a time; how many failed.
+fn run_all(lab: &Lab, chosen: &[&cases::Case], jobs: usize) -> usize {
+    let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let work = || {
+        while let Some(case) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let began = Instant::now();
+            let outcome = (case.run)(lab);
+            let seconds = began.elapsed().as_secs_f64();
+            match outcome {
+                Ok(()) => println!("{seconds:>6.1}s  ok    {}", case.name),
+                Err(error) => {
+                    failed.fetch_add(1, Ordering::Relaxed);
+                    println!("{seconds:>6.1}s  FAIL  {}: {error:#}", case.name);
+                }
+            }
+        }
+    };
+    // Guests end with the thread that started them, so all of it happens in threads that wait for theirs.
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.max(1) {
+            scope.spawn(work);
+        }
+    });
+    failed.into_inner()
+}
+
+/// One run at a time in a work directory; what an earlier one left when it was killed is removed.
+fn tidy(work: &Path) -> Result<File> {
+    std::fs::create_dir_all(work).context("making the work directory")?;
+    let lock = File::create(work.join("lock")).context("making the lock")?;
+    lock.lock().context("waiting for another run")?;
+    for entry in std::fs::read_dir(work)?.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(".tmp") && entry.file_type()?.is_dir() {
+            std::fs::remove_dir_all(entry.path()).with_context(|| name.clone())?;
+        } else if ["shell-", "qmp-", "qemu-", "console-"]
+            .iter()
+            .any(|start| name.starts_with(start))
+        {
+            std::fs::remove_file(entry.path()).with_context(|| name.clone())?;
+        }
+    }
+    Ok(lock)
 }

@@ -1,12 +1,14 @@
 //! `config generate` (T8): scans of many hosts over gRPC become files; the files are loaded where configurations are tested.
 
 use daos_proto::ctl;
+use daos_proto::daosx::v1 as ours;
 
 use crate::fake::Fake;
 use crate::run::Dmg;
 
 const SCAN: &str = "/ctl.CtlSvc/StorageScan";
 const NETWORK: &str = "/ctl.CtlSvc/NetworkScan";
+const OBSTACLES: &str = "/daosx.v1.Hardware/Obstacles";
 
 /// A host with `ssds` at each of two NUMA nodes.
 fn storage(ssds: u32) -> ctl::StorageScanResp {
@@ -97,4 +99,25 @@ fn t8_uneven_and_dead_hosts_are_told() {
 fn t8_no_proposal_is_an_error_with_a_remedy() {
     let host = Fake::on("127.0.0.2").answers(SCAN, storage(1)).answers(NETWORK, network(&["eth0"]));
     Dmg::new(host.port(), "config generate --num-engines 2").run().is("config_generate_none");
+}
+
+/// An SSD that a host's own server says is in use is left out; a stock server does not say, which is told.
+#[test]
+fn t8_ssds_in_use_are_left_out() {
+    let taken = ours::Obstacle {
+        address: "0000:80:00.0".into(),
+        reasons: vec!["namespace 1 is mounted on /".into()],
+    };
+    let host = Fake::on("127.0.0.2")
+        .answers(SCAN, storage(2))
+        .answers(NETWORK, network(&["eth0"]))
+        .answers(OBSTACLES, ours::ObstaclesResp { controllers: vec![taken] });
+    let run = Dmg::new(host.port(), "config generate").run();
+    assert!(run.stdout().contains("bdev_list: [\"0000:81:00.0\"]"), "{}", run.stdout());
+    let told = "127.0.0.2: SSD 0000:80:00.0 is left out: namespace 1 is mounted on /";
+    assert!(run.stderr().contains(told), "{}", run.stderr());
+    let stock =
+        Fake::on("127.0.0.2").answers(SCAN, storage(2)).answers(NETWORK, network(&["eth0"]));
+    let run = Dmg::new(stock.port(), "config generate").run();
+    assert!(run.stderr().contains("missing: whether SSDs are in use"), "{}", run.stderr());
 }

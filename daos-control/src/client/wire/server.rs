@@ -1,8 +1,11 @@
 //! Wire forms of the requests to servers themselves.
 
+use std::collections::BTreeMap;
+
 use daos_proto::ctl;
 use daos_proto::ctl::ctl_svc_client::CtlSvcClient;
 use daos_proto::daosx::v1 as ours;
+use daos_proto::daosx::v1::hardware_client::HardwareClient;
 use daos_proto::daosx::v1::host_client::HostClient;
 
 use super::stub;
@@ -23,6 +26,25 @@ pub(in crate::client) async fn state(connection: Connection) -> Result<HostState
         management: answer.management,
         engines: answer.engines.into_iter().map(engine).collect(),
     })
+}
+
+/// Controllers that must not be given to an engine, with the reasons; `None` from a server that has no such service.
+pub(in crate::client) async fn obstacles(
+    connection: Connection,
+) -> Result<Option<BTreeMap<String, String>>, CallError> {
+    let answer = connection
+        .call(ours::ObstaclesReq {}, |channel, request| async move {
+            stub!(HardwareClient, channel).obstacles(request).await
+        })
+        .await;
+    match answer {
+        Ok(answer) => {
+            let controllers = answer.controllers.into_iter();
+            Ok(Some(controllers.map(|each| (each.address, each.reasons.join(", "))).collect()))
+        }
+        Err(CallError::Unimplemented(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn engine(message: ours::EngineState) -> EngineState {

@@ -8,6 +8,7 @@ mod nvme_scan;
 mod nvme_start;
 mod preflight;
 mod site;
+mod whole_flow;
 
 use anyhow::Result;
 
@@ -33,6 +34,7 @@ pub const ALL: &[Case] = &[
         name: "format_erases_what_the_plan_shows_and_nothing_else",
         run: nvme_format::erases_the_plan,
     },
+    Case { name: "two_hosts_over_the_network_and_a_cut_link", run: whole_flow::two_hosts },
     Case { name: "format_refuses_devices_in_use", run: nvme_format::refuses_in_use },
     Case {
         name: "format_refuses_another_controller",

@@ -1,0 +1,275 @@
+//! The whole way over the network: `dmg` on the host scans two guests, proposes their configuration, formats them, and sees the second
+//! join the first, vanish when its cable is pulled, and come back.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
+
+use crate::guest::{Disks, Guest, Lab};
+use crate::hardware::{Controller, Hardware};
+
+const UP: Duration = Duration::from_secs(120);
+/// How long a member is suspected before it is given up, in milliseconds; emulated processors stall for a while.
+const SUSPECTED_MS: u32 = 8000;
+
+/// A guest that the host reaches through a forwarded port, and its neighbour through a cable of its own.
+struct Node {
+    guest: Guest,
+    /// Where the host reaches its server.
+    address: String,
+    /// On the cable.
+    lan: &'static str,
+    _disks: Disks,
+}
+
+fn hardware(serial: &'static str, place: &str, port: u16, lan: &str) -> Hardware {
+    let words = |text: String| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    Hardware {
+        memory_mib: 512,
+        controllers: vec![Controller { serial, node: 0, namespaces: vec![64] }],
+        dimm_mib: 128,
+        extra: words(format!(
+            "-netdev user,id=host,hostfwd=tcp:127.0.0.1:{port}-10.0.2.15:10001 \
+             -device virtio-net-pci,netdev=host,bus=pcie.0,mac=52:54:00:00:01:01 \
+             -netdev stream,id=lan,addr.type=unix,{lan} \
+             -device virtio-net-pci,netdev=lan,bus=pcie.0,mac=52:54:00:00:02:{place}"
+        )),
+        ..Hardware::default()
+    }
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+fn boot(
+    lab: &Lab,
+    serial: &'static str,
+    place: &str,
+    cable: &str,
+    lan: &'static str,
+) -> Result<Node> {
+    let port = free_port()?;
+    let hardware = hardware(serial, place, port, cable);
+    let disks = lab.disks(&hardware)?;
+    let mut guest = lab.boot(&hardware, &disks)?;
+    guest.shell.run(&format!(
+        "for link in /sys/class/net/e*; do
+             name=${{link##*/}}; ip addr flush dev $name
+             case $(cat $link/address) in
+                 52:54:00:00:01:*) ip addr add 10.0.2.15/24 dev $name; echo $name > /tmp/host_link ;;
+                 52:54:00:00:02:*) ip addr add {lan}/24 dev $name; echo $name > /tmp/lan_link ;;
+             esac
+             ip link set $name up
+         done; test -s /tmp/host_link && test -s /tmp/lan_link"
+    ))?;
+    // Blank modules come up without labels: a namespace of the region's own.
+    guest.shell.run(
+        "ndctl disable-region all && ndctl zero-labels all && ndctl init-labels -f all && ndctl enable-region all || exit 1
+         for region in /sys/bus/nd/devices/region*; do
+             ndctl create-namespace -m fsdax -r ${region##*/} || exit 1
+         done",
+    )?;
+    Ok(Node { guest, address: format!("127.0.0.1:{port}"), lan, _disks: disks })
+}
+
+impl Node {
+    /// Starts the server with a configuration, in place of the one that runs.
+    fn serve(&mut self, config: &str) -> Result<()> {
+        self.guest.shell.run(&format!(
+            "mkdir -p /run/daos; printf '%s' '{config}' > /etc/server.yml
+             if [ -s /tmp/server.pid ]; then
+                 kill $(cat /tmp/server.pid)
+                 for i in $(seq 300); do [ -e /proc/$(cat /tmp/server.pid) ] || break; sleep 0.1; done
+             fi
+             daos_server start -o /etc/server.yml > /tmp/server.log 2>&1 &
+             echo $! > /tmp/server.pid"
+        ))?;
+        self.guest
+            .shell
+            .wait("grep -q listening /tmp/server.log || { cat /tmp/server.log; false; }", UP)?;
+        Ok(())
+    }
+
+    fn log(&mut self) -> String {
+        self.guest
+            .shell
+            .try_run("tail -n 40 /tmp/server.log")
+            .map(|ran| ran.output)
+            .unwrap_or_default()
+    }
+}
+
+/// `dmg` on the host.
+struct Dmg<'a> {
+    lab: &'a Lab,
+    config: std::path::PathBuf,
+}
+
+impl Dmg<'_> {
+    fn run(&self, hosts: &str, arguments: &[&str]) -> Result<(String, String)> {
+        let output = self
+            .lab
+            .program("dmg")
+            .arg("-o")
+            .arg(&self.config)
+            .args(["-l", hosts])
+            .args(arguments)
+            .output()
+            .context("starting dmg")?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (told, complaint) = (text(&output.stdout), text(&output.stderr));
+        ensure!(output.status.success(), "dmg {arguments:?}: {told}{complaint}");
+        Ok((told, complaint))
+    }
+
+    fn json(&self, hosts: &str, arguments: &[&str]) -> Result<Value> {
+        let (text, _) = self.run(hosts, &[&["-j"], arguments].concat())?;
+        Ok(serde_json::from_str::<Value>(&text).with_context(|| text.clone())?["response"].take())
+    }
+
+    /// State and control address of each rank.
+    fn members(&self, host: &str) -> Result<Vec<(String, String)>> {
+        let found = self.json(host, &["system", "query"])?;
+        let members = found["members"].as_array().context("members")?;
+        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        Ok(members.iter().map(|member| (word(&member["state"]), word(&member["addr"]))).collect())
+    }
+
+    /// Asks until the states are as wanted.
+    fn until(
+        &self,
+        host: &str,
+        what: &str,
+        wanted: impl Fn(&[(String, String)]) -> bool,
+    ) -> Result<Duration> {
+        let began = Instant::now();
+        loop {
+            let seen = self.members(host);
+            if seen.as_ref().is_ok_and(|members| wanted(members)) {
+                return Ok(began.elapsed());
+            }
+            if began.elapsed() > UP {
+                bail!("{what}: not within {UP:?}, last seen {seen:?}");
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+}
+
+/// Scan, propose, format, join, cut, heal.
+pub fn two_hosts(lab: &Lab) -> Result<()> {
+    let place = lab.place()?;
+    let cable = place.path().join("lan");
+    let end = |server: &str| format!("server={server},addr.path={}", cable.display());
+    let mut first = boot(lab, "NET-1", "01", &end("on"), "10.9.0.1")?;
+    let mut second = boot(lab, "NET-2", "02", &end("off"), "10.9.0.2")?;
+    let outcome = play(lab, place.path(), &mut first, &mut second);
+    if let Err(error) = outcome {
+        return Err(error.context(format!(
+            "first server:\n{}\nsecond server:\n{}",
+            first.log(),
+            second.log()
+        )));
+    }
+    first.guest.power_off()?;
+    second.guest.power_off()
+}
+
+fn play(lab: &Lab, place: &Path, first: &mut Node, second: &mut Node) -> Result<()> {
+    let dmg = Dmg { lab, config: place.join("control.yml") };
+    std::fs::write(
+        &dmg.config,
+        format!(
+            "name: lab\nport: 10001\nhostlist: ['{}']\ntransport_config: {{allow_insecure: true}}\n",
+            first.address
+        ),
+    )?;
+    // A server without engines is enough to look at a host.
+    let scans = "name: lab\nport: 10001\ntransport_config: {allow_insecure: true}\nsocket_dir: /run/daos\nengines: []\n";
+    first.serve(scans)?;
+    second.serve(scans)?;
+    let both = format!("{},{}", first.address, second.address);
+    looks(&dmg, &both)?;
+    let config = proposal(lab, &dmg, place, &both, first)?;
+    first.serve(&config)?;
+    second.serve(&config)?;
+
+    dmg.run(&first.address, &["storage", "format"])?;
+    dmg.until(&first.address, "the first to join", |members| {
+        members.iter().map(|(state, _)| state.as_str()).eq(["joined"])
+    })?;
+    dmg.run(&second.address, &["storage", "format"])?;
+    let joined = [first.lan, second.lan].map(|lan| ("joined".to_owned(), format!("{lan}:10001")));
+    dmg.until(&first.address, "the second to join", |members| members == joined.as_slice())?;
+    first.guest.shell.run("grep -q '^/dev/pmem[01] /mnt/daos0 ext4 .*dax' /proc/mounts")?;
+
+    second.guest.qmp.run("set_link", json!({"name": "lan", "up": false}))?;
+    let lost = dmg.until(&first.address, "the loss to be seen", |members| {
+        members.len() == 2 && members[0] == joined[0] && members[1].0 != "joined"
+    })?;
+    second.guest.qmp.run("set_link", json!({"name": "lan", "up": true}))?;
+    let back = dmg
+        .until(&first.address, "the second to come back", |members| members == joined.as_slice())?;
+    println!(
+        "         cut link seen after {:.1} s, healed after {:.1} s",
+        lost.as_secs_f64(),
+        back.as_secs_f64()
+    );
+    Ok(())
+}
+
+/// Both scans from the host: what QEMU was given.
+fn looks(dmg: &Dmg<'_>, both: &str) -> Result<()> {
+    let (listed, _) = dmg.run(both, &["storage", "scan", "--verbose"])?;
+    for serial in ["NET-1", "NET-2"] {
+        ensure!(listed.contains(serial), "no {serial}: {listed}");
+    }
+    ensure!(listed.contains("pmem0") && listed.contains("pmem1"), "{listed}");
+    let fabrics = dmg.json(both, &["network", "scan", "-p", "ofi+tcp"])?;
+    let groups = fabrics["HostFabrics"].as_object().context("fabrics")?;
+    ensure!(groups.len() == 1, "both guests have the same interfaces: {fabrics:#}");
+    for group in groups.values() {
+        let fabric = &group["HostFabric"];
+        ensure!(fabric["NumaCount"] == 2 && fabric["CoresPerNuma"] == 1, "{fabric:#}");
+        ensure!(fabric["Interfaces"].as_array().is_some_and(|rows| rows.len() == 2), "{fabric:#}");
+    }
+    Ok(())
+}
+
+/// One file for both, as it is proposed, checked by the program that will read it; then what an emulated data plane needs.
+fn proposal(
+    lab: &Lab,
+    dmg: &Dmg<'_>,
+    place: &Path,
+    both: &str,
+    first: &mut Node,
+) -> Result<String> {
+    let link = first.guest.shell.run("cat /tmp/lan_link")?;
+    let arguments =
+        ["config", "generate", "-r", first.lan, "-p", "ofi+tcp", "--net-ifaces", link.trim()];
+    let (yaml, notes) = dmg.run(both, &arguments)?;
+    lab.keep("config_generate.txt", &format!("$ dmg {}\n{yaml}{notes}", arguments.join(" ")))?;
+    ensure!(
+        !yaml.contains("\n---\n") && yaml.contains("class: dcpm") && yaml.contains("class: nvme"),
+        "{yaml}{notes}"
+    );
+    // The other node has persistent memory and nothing else, which is said.
+    ensure!(
+        notes.contains("no engine there: NUMA node 1 has 1 persistent memory namespace and"),
+        "{notes}"
+    );
+    let file = place.join("server.yml");
+    std::fs::write(&file, &yaml)?;
+    let checked = lab.program("daos_server").args(["config", "check"]).arg(&file).output()?;
+    ensure!(checked.status.success(), "{yaml}{}", String::from_utf8_lossy(&checked.stderr));
+    let variables = format!("  env_vars: [SWIM_SUSPECT_TIMEOUT={SUSPECTED_MS}]\n  storage:\n");
+    Ok(format!(
+        "data_plane: emulated\nsocket_dir: /run/daos\n{}",
+        yaml.replace("  storage:\n", &variables)
+    ))
+}
