@@ -58,16 +58,6 @@ fn image(place: usize, number: usize) -> String {
     format!("nvme{place}-{number}.img")
 }
 
-/// UUID of a namespace.
-pub fn uuid(place: usize, number: usize) -> String {
-    format!("6c616200-0000-4000-8000-{place:06x}{number:06x}")
-}
-
-/// EUI-64 of a namespace.
-pub fn eui64(place: usize, number: usize) -> String {
-    format!("525400{place:05x}{number:05x}")
-}
-
 impl Hardware {
     /// Which of the controllers has this serial number: QEMU calls it `nvme<place>`.
     pub fn place(&self, serial: &str) -> Result<usize> {
@@ -150,11 +140,7 @@ impl Hardware {
                 add("-drive", format!("if=none,id=d{place}n{number},{medium}"));
                 add(
                     "-device",
-                    format!(
-                        "nvme-ns,drive=d{place}n{number},bus=nvme{place},nsid={number},uuid={},eui64=0x{}",
-                        uuid(place, number),
-                        eui64(place, number)
-                    ),
+                    format!("nvme-ns,drive=d{place}n{number},bus=nvme{place},nsid={number}"),
                 );
             }
         }

@@ -190,7 +190,7 @@ fn play(lab: &Lab, place: &Path, first: &mut Node, second: &mut Node) -> Result<
         ),
     )?;
     // A server without engines is enough to look at a host.
-    let scans = "name: lab\nport: 10001\ntransport_config: {allow_insecure: true}\nsocket_dir: /run/daos\nengines: []\n";
+    let scans = "name: lab\nport: 10001\nmgmt_svc_replicas: [10.9.0.1]\ntransport_config: {allow_insecure: true}\nsocket_dir: /run/daos\nengines: []\n";
     first.serve(scans)?;
     second.serve(scans)?;
     let both = format!("{},{}", first.address, second.address);
