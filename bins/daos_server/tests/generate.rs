@@ -1,7 +1,11 @@
 //! `config generate` on this host: whatever it proposes is what `config check` takes, and what is in the way is said (T8).
 
+mod rig;
+
 use std::path::Path;
 use std::process::{Command, Output};
+
+use rig::plain_host;
 
 fn daos_server(directory: &Path, line: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_daos_server"))
@@ -55,4 +59,31 @@ fn t8_what_cannot_be_proposed_is_an_error_with_a_remedy() {
         let words = text(&told.stderr);
         assert!(words.contains(&format!("code = {code} resolution = ")), "{line}: {words}");
     }
+}
+
+/// A server without engines starts without the program of a data plane, and is enough for `dmg config generate`.
+#[tokio::test]
+async fn r43_a_server_without_engines_runs_no_program_and_can_be_asked() -> rig::Result<()> {
+    let mut host = plain_host(1)?;
+    let config = host.default_config().replace("data_plane: emulated\n", "");
+    let (head, _) = config.split_once("provider:").expect("a provider");
+    let places = format!(
+        "socket_dir: {}\nstate_dir: {}\n",
+        host.file("sockets").display(),
+        host.file("state").display()
+    );
+    host.write_config(&format!("{head}{places}engines: []\n"))?;
+    host.start_server(&[])?;
+    host.wait_for_log("listening", 1).await?;
+    let asked = host.dmg(&["config", "generate", "--scm-only", "--use-tmpfs-scm"]).await?;
+    let local = daos_server(Path::new("/"), "config generate --scm-only --use-tmpfs-scm");
+    assert_eq!(asked.code == 0, local.status.success(), "{}", asked.stderr);
+    if asked.code == 0 {
+        // Both see the same host.
+        let engines = |text: &str| text.split_once("engines:").map(|(_, rest)| rest.to_owned());
+        assert_eq!(engines(&asked.stdout), engines(text(&local.stdout)));
+    }
+    let (status, _) = host.stop_server().await?;
+    assert!(status.success());
+    Ok(())
 }

@@ -94,10 +94,12 @@ impl Server {
             ready,
             watcher: Arc::new(NobodyWatches),
         });
-        let launch = LaunchFacts::gather(&config, &options, parts.runs_programs)?;
+        // A server that only scans starts no program (R43).
+        let runs_programs = parts.runs_programs && !config.engines.is_empty();
+        let launch = LaunchFacts::gather(&config, &options, runs_programs)?;
         let bdev = Arc::clone(&parts.bdev);
         // Engines that are no programs of this host need nothing of it.
-        let (prepare, launch) = if parts.runs_programs {
+        let (prepare, launch) = if runs_programs {
             let (prepare, memory) = AutomaticPrepare::begin(&config, &options.host, bdev).await?;
             (prepare, launch.with_hugepages(&memory))
         } else {

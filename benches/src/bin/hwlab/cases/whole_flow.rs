@@ -89,9 +89,14 @@ impl Node {
              daos_server start -o /etc/server.yml > /tmp/server.log 2>&1 &
              echo $! > /tmp/server.pid"
         ))?;
-        self.guest
-            .shell
-            .wait("grep -q listening /tmp/server.log || { cat /tmp/server.log; false; }", UP)?;
+        // Until it listens or is gone.
+        self.guest.shell.run(
+            "for i in $(seq 500); do
+                 grep -q listening /tmp/server.log && exit 0
+                 [ -e /proc/$(cat /tmp/server.pid) ] || break
+                 sleep 0.2
+             done; cat /tmp/server.log; exit 1",
+        )?;
         Ok(())
     }
 
