@@ -2,7 +2,7 @@
 //!
 //! Table of contents. [`provider`] has the trait and what an implementer owes, [`model`] the values it
 //! speaks in, [`mod@plan`] the pure rules of what may be formatted, [`error`] every refusal with its fault
-//! number. Bodies of the trait: [`linux`] (ext4 on a device), [`ram`] (tmpfs, or a
+//! number. [`pmem`] prepares modules and namespaces. Bodies of the trait: [`linux`] (ext4 on a device), [`ram`] (tmpfs, or a
 //! directory on one), [`sim`] (in memory, scripted); [`by_class`] routes to one per class.
 //! This crate knows no engine, no superblock contents and no wire format.
 //!
@@ -41,6 +41,7 @@ pub mod linux;
 pub mod model;
 mod mountpoint;
 pub mod plan;
+pub mod pmem;
 pub mod provider;
 pub mod ram;
 pub mod sim;
@@ -49,9 +50,9 @@ pub use by_class::ByClass;
 pub use error::{FAULT_CODES, ScmError};
 pub use model::{
     AppDirectRegion, DcpmSpec, DeviceContent, DeviceState, Discovered, Entries, Medium, MountFacts,
-    MountPointState, MountRight, Owner, ProcessRef, ProvisionOutcome, ProvisionRequest, RamForm,
-    RamSpec, ScanRequest, ScmClass, ScmForm, ScmInventory, ScmModule, ScmMounted, ScmNamespace,
-    ScmObserved, ScmParams, ScmReadiness, ScmTarget, Unmounted,
+    MountPointState, MountRight, Owner, ProcessRef, ProvisionOutcome, ProvisionRequest,
+    ProvisionVerdict, RamForm, RamSpec, ScanRequest, ScmClass, ScmForm, ScmInventory, ScmModule,
+    ScmMounted, ScmNamespace, ScmObserved, ScmParams, ScmReadiness, ScmTarget, Unmounted,
 };
 pub use plan::{
     AcceptedProvision, AcceptedScmPlan, Intent, PlanDigest, PlanFacts, ProvisionPlan, ScmPlan,

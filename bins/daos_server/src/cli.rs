@@ -51,6 +51,9 @@ pub enum Command {
     Nvme(Nvme),
     /// Check whether this host is ready for what is configured; exit 2 when something cannot work
     Preflight(Preflight),
+    /// The persistent memory part of 'storage', in the words of 2.8
+    #[command(subcommand)]
+    Scm(Scm),
     /// Look at the fabric interfaces of this host
     #[command(visible_alias = "net", subcommand)]
     Network(Network),
@@ -122,7 +125,7 @@ pub enum Storage {
     /// List the storage of this host; needs no configuration file
     #[command(visible_alias = "s")]
     Scan,
-    /// Make NVMe ready for engines, or give it back with --reset
+    /// Make NVMe and persistent memory ready for engines, or give them back with --reset
     #[command(visible_alias = "p")]
     Prepare(Prepare),
 }
@@ -136,6 +139,57 @@ pub enum Nvme {
     Prepare(NvmePrepare),
     /// Give controllers back to the kernel, and huge pages to the host
     Reset(NvmeLists),
+}
+
+/// Persistent memory commands, in the words of 2.8.
+#[derive(Debug, Subcommand)]
+pub enum Scm {
+    /// List the modules, regions and namespaces of this host
+    Scan,
+    /// Make regions, which takes a reboot, and then namespaces; run it again after the reboot
+    #[command(visible_alias = "create-namespaces")]
+    Prepare {
+        /// Which sockets
+        #[command(flatten)]
+        sockets: Sockets,
+        /// Namespaces for each socket, of equal size
+        #[arg(short = 'S', long = "scm-ns-per-socket", value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=4))]
+        namespaces: u8,
+        /// Ask nothing
+        #[arg(short = 'f', long)]
+        force: bool,
+    },
+    /// Only set the goal of interleaved regions, for the next reboot
+    #[command(name = "set-interleaved")]
+    SetInterleaved {
+        /// Which sockets
+        #[command(flatten)]
+        sockets: Sockets,
+        /// Ask nothing
+        #[arg(short = 'f', long)]
+        force: bool,
+    },
+    /// Remove namespaces with all that is on them, and make empty regions at the next reboot
+    #[command(visible_aliases = ["remove", "remove-namespaces"])]
+    Reset {
+        /// Which sockets
+        #[command(flatten)]
+        sockets: Sockets,
+        /// Make ordinary memory instead of empty regions
+        #[arg(long = "memory-mode")]
+        memory_mode: bool,
+        /// Ask nothing
+        #[arg(short = 'f', long)]
+        force: bool,
+    },
+}
+
+/// Which sockets.
+#[derive(Debug, Args)]
+pub struct Sockets {
+    /// Only this socket; all by default
+    #[arg(long, value_name = "NUMBER")]
+    pub socket: Option<u32>,
 }
 
 /// Options of `storage prepare` (R72-R87).
@@ -153,6 +207,9 @@ pub struct Prepare {
     /// Ask nothing before persistent memory is changed
     #[arg(short = 'f', long)]
     pub force: bool,
+    /// Namespaces of persistent memory for each socket, of equal size
+    #[arg(short = 'S', long = "scm-ns-per-socket", value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=4))]
+    pub scm_namespaces: u8,
     /// Addresses of the controllers to take, in one argument, separated by blanks; all by default
     #[arg(short = 'w', long = "pci-whitelist", alias = "pci-allow-list", value_name = "ADDRESSES")]
     pub allow: Option<String>,

@@ -91,3 +91,39 @@ fn r71_a_configuration_that_is_named_says_which_providers() {
     assert_eq!(providers(&["-o", &file, "-a"]), providers(&["-a"]));
     assert_eq!(providers(&["-p", "all"]), providers(&[]));
 }
+
+/// Scans of persistent memory change nothing and need nothing installed; what is none is an empty list (R113, R114).
+#[test]
+fn r113_persistent_memory_is_listed_by_itself() {
+    let ran = daos_server(&["scm", "scan"]);
+    assert!(ran.status.success(), "{ran:?}");
+    let listed = text(&ran.stdout);
+    let parts: Vec<&str> = listed.lines().filter(|line| !line.starts_with('\t')).collect();
+    assert_eq!(parts, ["SCM Modules:", "SCM Regions:", "SCM Namespaces:"], "{listed}");
+    let ran = daos_server(&["-j", "scm", "scan"]);
+    let value: serde_json::Value = serde_json::from_slice(&ran.stdout).expect("JSON alone");
+    assert!(value["regions"]["known"].is_array() && value["goals"].is_array(), "{value}");
+}
+
+/// A socket that no host has: nothing is changed, whatever the host that runs this test has (E16, R133).
+#[test]
+fn a_socket_without_modules_is_never_prepared() {
+    for command in [
+        &["-j", "scm", "prepare", "--socket", "4095", "-S", "2"][..],
+        &["-j", "scm", "create-namespaces", "--socket", "4095"],
+        &["-j", "scm", "set-interleaved", "--socket", "4095"],
+        &["-j", "scm", "reset", "--socket", "4095", "--memory-mode"],
+        &["-j", "scm", "remove", "--socket", "4095"],
+    ] {
+        let ran = daos_server(command);
+        if ran.status.success() {
+            let value: serde_json::Value = serde_json::from_slice(&ran.stdout).expect("JSON alone");
+            assert_eq!(value["verdict"], "no_modules", "{command:?}");
+        } else {
+            assert!(text(&ran.stderr).contains("code = 211"), "{command:?} {ran:?}");
+        }
+    }
+    for wrong in [&["scm", "prepare", "-S", "5"][..], &["scm", "prepare", "-S", "0"], &["scm"]] {
+        assert!(!daos_server(wrong).status.success(), "{wrong:?}");
+    }
+}

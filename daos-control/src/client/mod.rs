@@ -68,7 +68,7 @@ pub use storage::{
     DeviceReport, EnginePlan, EngineVerdict, FormatMode, FormatPlan, FormatPreview, FormatPreviews,
     FormatReport, HostStorage, Medium, MemoryInfo, NumaMemory, NvmeController, NvmeNamespace,
     NvmePrepare, NvmeReset, PreparedController, PreparedNode, PreparedNvme, Roles, ScanDetail,
-    ScmModule, ScmMount, ScmNamespace, SmdDevice,
+    ScmModule, ScmMount, ScmNamespace, ScmRegion, SmdDevice,
 };
 pub use system::{
     Changes, Cleaned, Event, EventFollower, EventPage, EventRange, Followed, Leader, Member,

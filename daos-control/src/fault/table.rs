@@ -371,6 +371,8 @@ faults! {
     1453 START_TOO_FEW_HUGEPAGES "storage" "a NUMA node has too few huge pages for the engines, and the server cannot set them"
     1454 CLIENT_NO_PREPARE_SERVICE "client" "a server cannot be asked to make storage ready"
     1455 STORAGE_ENGINE_BUSY "storage" "an engine has the storage that is to be made ready or given back"
+    1460 SCM_TOOL_FAILED "scm" "the library that manages persistent memory modules refused a call"
+    1461 SCM_TOOL_OUTPUT "scm" "what a program told of persistent memory cannot be read"
     1475 HOST_KERNEL_MODULE "host" "a kernel module that engines or storage need is missing or not loaded"
     1476 HOST_VFIO_ACCESS "host" "the user of the server may not use a controller through VFIO"
     1477 HOST_HUGEPAGES "host" "a NUMA node has fewer huge pages than engines need"

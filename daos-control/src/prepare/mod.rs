@@ -1,4 +1,5 @@
-//! Making NVMe controllers ready for engines, and giving them back, as an administrator asks for it (R72-R87, R175).
+//! Making NVMe controllers and persistent memory ready for engines, and giving them back, as an administrator asks for it
+//! (R72-R87, R133-R137, R175).
 //!
 //! `ask` turns the words of a command into a request, `text` says what came of it. Used by `daos_server storage prepare`,
 //! `daos_server nvme prepare` and the gRPC edge, which are the same code under three names. `needs` says what a start depends on,
@@ -8,6 +9,7 @@ mod ask;
 mod automatic;
 pub mod memlock;
 mod needs;
+mod pmem;
 mod run;
 mod text;
 
@@ -15,5 +17,6 @@ pub use automatic::AutomaticPrepare;
 pub use needs::{HostNow, NeededController, StartNeeds, engines_of};
 
 pub use ask::{NvmePrepareAsk, ParsedAddresses, spread_pages};
+pub use pmem::{PmemAsk, PmemPlan, PmemPrepared, plan_pmem, provision_pmem};
 pub use run::{prepare_nvme, reset_nvme};
 pub use text::NvmePrepared;

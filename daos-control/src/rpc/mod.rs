@@ -19,6 +19,7 @@ mod members;
 mod mgmt;
 mod node;
 mod ours;
+mod pmem;
 mod preflight;
 mod prepare;
 mod replicas;

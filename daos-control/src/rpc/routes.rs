@@ -5,6 +5,7 @@ use daos_proto::daosx::v1::hardware_server::HardwareServer;
 use daos_proto::daosx::v1::host_server::HostServer;
 use daos_proto::daosx::v1::management_service_server::ManagementServiceServer;
 use daos_proto::daosx::v1::members_server::MembersServer;
+use daos_proto::daosx::v1::pmem_server::PmemServer;
 use daos_proto::daosx::v1::preflight_server::PreflightServer;
 use daos_proto::daosx::v1::prepare_server::PrepareServer;
 use daos_proto::daosx::v1::replica_server::ReplicaServer;
@@ -21,6 +22,7 @@ use super::members::MembersService;
 use super::mgmt::MgmtService;
 use super::node::Node;
 use super::ours::{HostService, StorageService};
+use super::pmem::PmemService;
 use super::preflight::PreflightService;
 use super::prepare::PrepareService;
 use super::replicas::{MAX_MESSAGE, ReplicaAdministration, ReplicaService};
@@ -39,6 +41,8 @@ pub fn routes(node: &Node) -> Routes {
         bdev: node.bdev.clone(),
         format: node.format.clone(),
     };
+    let scanner = scanner(node);
+    let pmem = PmemService { gate: gate.clone(), scanner: scanner.clone() };
     let host = HostService {
         gate: gate.clone(),
         system: node.config.name.clone(),
@@ -47,7 +51,6 @@ pub fn routes(node: &Node) -> Routes {
         format: node.format.clone(),
         management: node.management.clone(),
     };
-    let scanner = Scanner::new(node.scm.clone(), node.bdev.clone(), scan_targets(node));
     let hardware = HardwareService { gate: gate.clone(), scanner: scanner.clone() };
     let replica = ReplicaService {
         gate: gate.clone(),
@@ -80,6 +83,7 @@ pub fn routes(node: &Node) -> Routes {
         .add_service(MgmtSvcServer::new(mgmt(node, gate)))
         .add_service(StorageServer::new(storage))
         .add_service(PrepareServer::new(prepare))
+        .add_service(PmemServer::new(pmem))
         .add_service(HostServer::new(host))
         .add_service(HardwareServer::new(hardware))
         .add_service(MembersServer::new(members))
@@ -101,6 +105,10 @@ fn ctl(node: &Node, gate: Gate, scanner: Scanner) -> CtlService {
         providers: providers(&node.config),
         log_settings: node.config.engines.iter().map(LogSettings::of).collect(),
     }
+}
+
+fn scanner(node: &Node) -> Scanner {
+    Scanner::new(node.scm.clone(), node.bdev.clone(), scan_targets(node))
 }
 
 fn mgmt(node: &Node, gate: Gate) -> MgmtService {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use daos_storage_nvme::{BdevInventory, BdevProvider, BdevTarget};
-use daos_storage_scm::{ScmInventory, ScmProvider, ScmTarget};
+use daos_storage_scm::{Discovered, ScmInventory, ScmProvider, ScmTarget};
 
 use super::memory::{self, SystemMemory};
 use crate::config::{EngineConfig, ScmTier};
@@ -111,7 +111,19 @@ impl HostStorage {
     pub fn faults(&self) -> Vec<Fault> {
         let parts = [self.scm.as_ref().err(), self.nvme.as_ref().err(), self.memory.as_ref().err()];
         let whole = parts.into_iter().flatten().cloned();
-        whole.chain(self.nvme.iter().flat_map(class_faults)).collect()
+        let modules = self.scm.iter().filter_map(modules_fault);
+        whole.chain(modules).chain(self.nvme.iter().flat_map(class_faults)).collect()
+    }
+}
+
+/// Modules that are there and cannot be described: a tool is missing, which is not the same as none (R113).
+#[must_use]
+pub fn modules_fault(found: &ScmInventory) -> Option<Fault> {
+    match &found.modules {
+        Discovered::Known(_) => None,
+        Discovered::Unknown { code, why, resolution } => {
+            Some(Fault::new("scm", *code, why.clone(), resolution.clone()))
+        }
     }
 }
 
@@ -154,6 +166,14 @@ impl Scanner {
     pub async fn scan(&self, options: ScanOptions) -> HostStorage {
         let (scm, nvme) = tokio::join!(self.scan_scm(options), self.scan_bdevs(options));
         HostStorage { scm, nvme, memory: memory::observe() }
+    }
+
+    /// Looks at persistent memory alone, without mounts.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub async fn scan_pmem(&self) -> Result<ScmInventory, Fault> {
+        Ok(self.scm.scan(&daos_storage_scm::ScanRequest::default()).await?)
     }
 
     async fn scan_scm(&self, options: ScanOptions) -> Result<ScmInventory, Fault> {

@@ -11,7 +11,9 @@ mod structured;
 mod tests;
 mod text;
 
-pub use host::{HostStorage, ScanOptions, ScanTarget, Scanner, ScmMountFacts, class_faults};
+pub use host::{
+    HostStorage, ScanOptions, ScanTarget, Scanner, ScmMountFacts, class_faults, modules_fault,
+};
 pub use memory::{NodeMemory, SystemMemory};
-pub use structured::StructuredScan;
-pub use text::{errors_text, scan_text};
+pub use structured::{StructuredScan, scm_data};
+pub use text::{errors_text, scan_text, scm_text};

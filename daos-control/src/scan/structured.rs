@@ -2,8 +2,8 @@
 
 use daos_storage_nvme::model::NamespaceFormat;
 use daos_storage_nvme::{NvmeController, NvmeHealth};
-use daos_storage_scm::model::Discovered;
-use daos_storage_scm::{ScmModule, ScmNamespace};
+use daos_storage_scm::model::{Discovered, NamespaceMode};
+use daos_storage_scm::{AppDirectRegion, ScmInventory, ScmModule, ScmNamespace};
 use serde::Serialize;
 
 use super::host::HostStorage;
@@ -17,6 +17,9 @@ pub struct StructuredScan {
     /// Modules, or namespaces where there are any (R91).
     #[serde(rename = "SCM")]
     scm: Vec<Scm>,
+    /// Regions of persistent memory (R114).
+    #[serde(rename = "SCMRegions", skip_serializing_if = "Vec::is_empty")]
+    regions: Vec<AppDirectRegion>,
     /// Devices of the configuration that stand in for NVMe.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     emulated: Vec<Emulated>,
@@ -75,7 +78,13 @@ enum Scm {
         blockdev: String,
         socket: u32,
         capacity: u64,
+        #[serde(skip_serializing_if = "is_unknown")]
+        mode: NamespaceMode,
     },
+}
+
+fn is_unknown(mode: &NamespaceMode) -> bool {
+    *mode == NamespaceMode::Unknown
 }
 
 #[derive(Debug, Serialize)]
@@ -98,6 +107,7 @@ impl StructuredScan {
                 .into_iter()
                 .flat_map(|found| scm_rows(&found.modules, &found.namespaces))
                 .collect(),
+            regions: scm.map(|found| found.regions.known().to_vec()).unwrap_or_default(),
             emulated: nvme
                 .into_iter()
                 .flat_map(|found| &found.emulated)
@@ -139,6 +149,18 @@ fn controller(found: &NvmeController) -> Controller {
     }
 }
 
+/// All of persistent memory, with every field: modules, regions, namespaces, goals; `unknown` with its reason where
+/// something could not be told (R93, R113, R114).
+#[must_use]
+pub fn scm_data(found: &ScmInventory) -> serde_json::Value {
+    serde_json::json!({
+        "modules": found.modules,
+        "regions": found.regions,
+        "namespaces": found.namespaces,
+        "goals": found.goals,
+    })
+}
+
 fn scm_rows(modules: &Discovered<ScmModule>, namespaces: &Discovered<ScmNamespace>) -> Vec<Scm> {
     if namespaces.known().is_empty() {
         let mut modules: Vec<&ScmModule> = modules.known().iter().collect();
@@ -153,6 +175,7 @@ fn scm_rows(modules: &Discovered<ScmModule>, namespaces: &Discovered<ScmNamespac
             blockdev: namespace.blockdev.clone(),
             socket: namespace.numa_node,
             capacity: namespace.size,
+            mode: namespace.mode,
         })
         .collect()
 }

@@ -2,10 +2,12 @@ use daos_storage_nvme::model::{
     EmulatedDevice, FactSource, NamespaceFormat, NvmeNamespace, ScanProblem,
 };
 use daos_storage_nvme::{BdevClass, BdevInventory, DeviceRef, NvmeController};
-use daos_storage_scm::model::Discovered;
-use daos_storage_scm::{ScmInventory, ScmModule, ScmNamespace};
+use daos_storage_scm::model::{Discovered, MemoryGoal, PendingGoal, RegionHealth, RegionKind};
+use daos_storage_scm::{AppDirectRegion, ScmInventory, ScmModule, ScmNamespace};
 
-use super::{HostStorage, StructuredScan, SystemMemory, errors_text, scan_text};
+use super::{
+    HostStorage, StructuredScan, SystemMemory, errors_text, scan_text, scm_data, scm_text,
+};
 use crate::fault::Fault;
 
 /// The values of the seed's sample (R89, R90).
@@ -70,12 +72,19 @@ fn nothing_found_says_none_and_what_cannot_be_known_says_why() {
     storage.scm = Ok(ScmInventory::default());
     let none = "NVMe controllers and namespaces:\n\t\tnone\nSCM Modules:\n\t\tnone\n";
     assert_eq!(scan_text(&storage), none);
-    let unknown =
-        Discovered::Unknown { why: "no libipmctl".into(), resolution: "install it".into() };
+    let unknown = Discovered::Unknown {
+        code: 1,
+        why: "no libipmctl".into(),
+        resolution: "install it".into(),
+    };
     storage.scm = Ok(ScmInventory { modules: unknown, ..ScmInventory::default() });
     assert!(
         scan_text(&storage).ends_with("SCM Modules:\n\t\tunknown: no libipmctl (install it)\n")
     );
+    // None is an answer; a tool that is missing is an error with a remedy (R113).
+    let errors = errors_text(&storage).expect("one");
+    assert!(errors.contains("code = 1 description = \"no libipmctl\""), "{errors}");
+    assert!(errors.contains("resolution = \"install it\""), "{errors}");
 }
 
 #[test]
@@ -93,6 +102,41 @@ fn namespaces_are_shown_instead_of_modules() {
     assert!(!text.contains("PhysicalID"));
     let rows = "SCM Namespaces:\n\t\tDevice:pmem0 Socket:1 Capacity:3.0 GB\n\t\tDevice:pmem1 Socket:1 Capacity:3.0 GB\n";
     assert!(text.ends_with(rows), "{text}");
+}
+
+/// T4: regions are told in lines and as data, also beside namespaces; goals with them.
+#[test]
+fn regions_and_goals_are_told_r114() {
+    let mut storage = sample();
+    let scm = storage.scm.as_mut().expect("found");
+    scm.regions = Discovered::Known(vec![AppDirectRegion {
+        id: 0,
+        iset_id: 0x2aba,
+        socket: 1,
+        kind: RegionKind::AppDirect,
+        capacity: 3_000_000_000,
+        free_capacity: 1_000_000_000,
+        health: RegionHealth::Normal,
+        module_ids: vec![28, 40],
+    }]);
+    scm.goals = vec![PendingGoal {
+        socket: 0,
+        module: "8089-a2-1748-00000001".into(),
+        goal: Some(MemoryGoal::AppDirectInterleaved),
+        refused: None,
+    }];
+    let expected = "SCM Regions:\n\t\tRegion:0 Socket:1 Type:AppDirect Capacity:3.0 GB Free:1.0 GB Health:Normal \
+         ISetID:0x2aba Modules:28,40\n\t\tGoal: socket 0 module 8089-a2-1748-00000001: interleaved AppDirect at the \
+         next reboot\n";
+    assert!(scan_text(&storage).ends_with(expected), "{}", scan_text(&storage));
+    let found = storage.scm.as_ref().expect("found");
+    assert!(scm_text(found).starts_with("SCM Modules:\n") && scm_text(found).contains(expected));
+    let value = serde_json::to_value(StructuredScan::of(&storage)).expect("data");
+    assert_eq!(value["SCMRegions"][0]["iset_id"], 0x2aba);
+    assert_eq!(value["SCMRegions"][0]["module_ids"], serde_json::json!([28, 40]));
+    let data = scm_data(found);
+    assert_eq!(data["regions"]["known"][0]["kind"], "app_direct");
+    assert_eq!(data["goals"][0]["goal"], "app_direct_interleaved");
 }
 
 #[test]

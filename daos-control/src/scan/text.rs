@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use daos_storage_nvme::model::FactSource;
 use daos_storage_nvme::{NvmeController, NvmeHealth};
-use daos_storage_scm::model::Discovered;
+use daos_storage_scm::model::{Discovered, NamespaceMode};
 use daos_storage_scm::{ScmInventory, ScmModule, ScmNamespace};
 
 use super::host::HostStorage;
@@ -112,32 +112,77 @@ fn warnings(health: &NvmeHealth) -> String {
     }
 }
 
-/// Namespaces if there are any, else modules (R91). What could not be looked at says why.
+/// Persistent memory alone: modules, regions, namespaces and goals (R90, R91, R114, R136).
+#[must_use]
+pub fn scm_text(found: &ScmInventory) -> String {
+    let mut lines = Vec::new();
+    modules(&mut lines, found);
+    regions(&mut lines, found);
+    namespaces(&mut lines, found);
+    lines.iter().fold(String::new(), |text, line| text + line + "\n")
+}
+
+/// Namespaces if there are any, else modules (R91); regions where there are any. What could not be looked at says why.
 fn scm(lines: &mut Vec<String>, found: &ScmInventory) {
     if found.namespaces.known().is_empty() {
-        lines.push("SCM Modules:".to_owned());
-        let mut modules: Vec<&ScmModule> = found.modules.known().iter().collect();
-        modules.sort_by_key(|module| module.physical_id);
-        match unknown(&found.modules).or_else(|| unknown(&found.namespaces)) {
-            Some(why) if modules.is_empty() => lines.push(format!("\t\tunknown: {why}")),
-            _ => indent(lines, modules.into_iter().map(module).collect()),
-        }
-        return;
+        modules(lines, found);
+    } else {
+        namespaces(lines, found);
     }
+    if !found.regions.known().is_empty() || !found.goals.is_empty() {
+        regions(lines, found);
+    }
+}
+
+fn modules(lines: &mut Vec<String>, found: &ScmInventory) {
+    lines.push("SCM Modules:".to_owned());
+    let mut modules: Vec<&ScmModule> = found.modules.known().iter().collect();
+    modules.sort_by_key(|module| module.physical_id);
+    match unknown(&found.modules).or_else(|| unknown(&found.namespaces)) {
+        Some(why) if modules.is_empty() => lines.push(format!("\t\tunknown: {why}")),
+        _ => indent(lines, modules.into_iter().map(module).collect()),
+    }
+}
+
+fn namespaces(lines: &mut Vec<String>, found: &ScmInventory) {
     lines.push("SCM Namespaces:".to_owned());
     let mut namespaces: Vec<&ScmNamespace> = found.namespaces.known().iter().collect();
     namespaces.sort_by(|a, b| a.blockdev.cmp(&b.blockdev));
     let rows = namespaces.into_iter().map(|namespace| {
-        let ScmNamespace { blockdev, numa_node, size, .. } = namespace;
-        format!("Device:{blockdev} Socket:{numa_node} Capacity:{}", gigabytes(*size))
+        let ScmNamespace { blockdev, numa_node, size, mode, .. } = namespace;
+        let mode = match mode {
+            NamespaceMode::Unknown => String::new(),
+            mode => format!(" Mode:{mode}"),
+        };
+        format!("Device:{blockdev} Socket:{numa_node} Capacity:{}{mode}", gigabytes(*size))
     });
     indent(lines, rows.collect());
+}
+
+fn regions(lines: &mut Vec<String>, found: &ScmInventory) {
+    lines.push("SCM Regions:".to_owned());
+    let rows = found.regions.known().iter().map(|region| {
+        let ids: Vec<String> = region.module_ids.iter().map(ToString::to_string).collect();
+        format!(
+            "Region:{} Socket:{} Type:{} Capacity:{} Free:{} Health:{} ISetID:{:#x} Modules:{}",
+            region.id,
+            region.socket,
+            region.kind,
+            gigabytes(region.capacity),
+            gigabytes(region.free_capacity),
+            region.health,
+            region.iset_id,
+            ids.join(",")
+        )
+    });
+    indent(lines, rows.collect());
+    lines.extend(found.goals.iter().map(|goal| format!("\t\tGoal: {goal}")));
 }
 
 fn unknown<T>(found: &Discovered<T>) -> Option<String> {
     match found {
         Discovered::Known(_) => None,
-        Discovered::Unknown { why, resolution } => Some(format!("{why} ({resolution})")),
+        Discovered::Unknown { why, resolution, .. } => Some(format!("{why} ({resolution})")),
     }
 }
 

@@ -14,6 +14,7 @@
 //! dropped.
 
 mod checks;
+mod provision;
 
 use std::any::Any;
 use std::fmt::Debug;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use crate::{ScmProvider, ScmTarget};
 
 pub use checks::CHECKS;
+pub use provision::{PROVISION_CHECKS, ProvisionFixture, run_provision};
 
 /// One blank medium, and the means to play the world around it.
 pub trait Fixture: Send + Sync {
@@ -98,6 +100,8 @@ pub struct Report {
     pub failed: Vec<(&'static str, String)>,
     /// Whether there was no fixture, so that nothing ran.
     pub skipped: bool,
+    /// How many checks there are.
+    pub wanted: usize,
 }
 
 impl Report {
@@ -109,14 +113,14 @@ impl Report {
         let lines: Vec<String> =
             self.failed.iter().map(|(name, why)| format!("{name}: {why}")).collect();
         assert!(lines.is_empty(), "of {} checks failed:\n{}", self.ran, lines.join("\n"));
-        assert!(self.skipped || self.ran == CHECKS.len(), "only {} checks ran", self.ran);
+        assert!(self.skipped || self.ran == self.wanted, "only {} checks ran", self.ran);
     }
 }
 
 /// Runs every check with a fresh fixture. `fixture` is given the check's name and answers `None` when this
 /// machine cannot run the provider at all; it says so itself.
 pub async fn run(fixture: impl Fn(&str) -> Option<Box<dyn Fixture>>) -> Report {
-    let mut report = Report::default();
+    let mut report = Report { wanted: CHECKS.len(), ..Report::default() };
     for check in CHECKS {
         let Some(fixture) = fixture(check.name) else {
             report.skipped = true;

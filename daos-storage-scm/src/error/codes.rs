@@ -5,6 +5,7 @@ use super::ScmError;
 /// Every fault number of this crate's own, with its meaning in a few words, for comparison with `docs/faults.md`.
 pub const FAULT_CODES: &[(i32, &str)] = &[
     (1, "a needed program is not installed"),
+    (2, "a needed program or library is of a version that is known to be wrong"),
     (101, "already formatted, or formatted by somebody else"),
     (103, "device is mounted elsewhere"),
     (104, "something else is mounted at the mount point"),
@@ -18,6 +19,9 @@ pub const FAULT_CODES: &[(i32, &str)] = &[
     (205, "neither ram nor dcpm parameters"),
     (206, "both ram and dcpm parameters"),
     (208, "discovery failed"),
+    (211, "no persistent memory on the socket"),
+    (212, "a region is broken or not interleaved"),
+    (213, "persistent memory is partly used, or in another mode"),
     (214, "not enough memory for the RAM disks"),
     (215, "mounted tmpfs is bigger than configured"),
     (1200, "mount point is busy"),
@@ -35,6 +39,8 @@ pub const FAULT_CODES: &[(i32, &str)] = &[
     (1212, "operation is not available in this provider"),
     (1213, "not formatted"),
     (1214, "system call failed"),
+    (1460, "the library of the modules refused a call"),
+    (1461, "the answer of a program cannot be read"),
 ];
 
 impl ScmError {
@@ -43,6 +49,7 @@ impl ScmError {
     pub fn code(&self) -> i32 {
         match self {
             Self::MissingTool { .. } => 1,
+            Self::BadToolVersion { .. } => 2,
             Self::AlreadyFormatted { .. } | Self::ForeignSignature { .. } => 101,
             Self::DeviceMounted { .. } => 103,
             Self::TargetMounted { .. } => 104,
@@ -56,6 +63,9 @@ impl ScmError {
             Self::NoClass { .. } => 205,
             Self::BothClasses { .. } => 206,
             Self::DiscoveryFailed { .. } => 208,
+            Self::NoPmem { .. } => 211,
+            Self::BadRegion { .. } => 212,
+            Self::InvalidPmem { .. } => 213,
             Self::LowMemory { .. } => 214,
             Self::RamdiskTooBig { .. } => 215,
             Self::Busy { .. } => 1200,
@@ -73,6 +83,9 @@ impl ScmError {
             Self::Unsupported { .. } => 1212,
             Self::NotFormatted { .. } => 1213,
             Self::System { .. } => 1214,
+            Self::ToolFailed { .. } => 1460,
+            Self::ToolOutput { .. } => 1461,
+            Self::GoalsUnavailable { code, .. } => *code,
             Self::Device(error) => error.code(),
         }
     }
@@ -84,6 +97,9 @@ impl ScmError {
             Self::TargetMounted { .. }
             | Self::PathDenied { .. }
             | Self::NoMountDirectory { .. }
+            | Self::NoPmem { .. }
+            | Self::BadRegion { .. }
+            | Self::InvalidPmem { .. }
             | Self::LowMemory { .. }
             | Self::RamdiskTooBig { .. } => "storage",
             Self::Device(_) => "blockdev",
@@ -93,8 +109,27 @@ impl ScmError {
 
     /// What to do about it.
     #[must_use]
-    pub fn resolution(&self) -> &'static str {
+    pub fn resolution(&self) -> &str {
         match self {
+            Self::MissingTool { tool, .. } if tool == "ndctl" => "install ndctl and retry",
+            Self::MissingTool { tool, .. } if tool == super::LIBIPMCTL => {
+                "install libipmctl (package libipmctl5, libipmctl or ipmctl) and retry"
+            }
+            Self::BadToolVersion { .. } => "install a newer ipmctl",
+            Self::NoPmem { .. } => "name a socket that daos_server scm scan shows",
+            Self::BadRegion { .. } => {
+                "look at ipmctl show -region; daos_server scm reset makes interleaved regions of healthy modules anew"
+            }
+            Self::InvalidPmem { .. } => {
+                "look at ndctl list -RNi; make it usable with ndctl, or give it back with daos_server scm reset"
+            }
+            Self::ToolFailed { .. } => {
+                "run as root; look at ipmctl show -dimm and ipmctl show -goal for the state of the modules"
+            }
+            Self::ToolOutput { .. } => {
+                "install a newer version of the program, or report its output"
+            }
+            Self::GoalsUnavailable { resolution, .. } => resolution,
             Self::MissingTool { .. } => "install the program (mkfs.ext4 is in e2fsprogs) and retry",
             Self::AlreadyFormatted { .. } => {
                 "start the server to use it, or format with --reformat to lose what is on it"
@@ -161,10 +196,11 @@ mod tests {
     fn numbers_are_those_of_the_contract_or_in_our_range() {
         for (code, meaning) in FAULT_CODES {
             assert!(
-                *code == 1
+                (1..=2).contains(code)
                     || (101..=106).contains(code)
                     || (200..=216).contains(code)
-                    || (1200..=1214).contains(code),
+                    || (1200..=1214).contains(code)
+                    || (1460..=1474).contains(code),
                 "{code} {meaning}"
             );
         }

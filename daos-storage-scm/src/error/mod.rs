@@ -1,7 +1,7 @@
 //! Every way in which an operation on storage class memory can be refused or fail.
 //!
 //! Owns the fault numbers of this crate: those of contract 10.2 where the condition exists there, ours from
-//! 1200 to 1214. Called by everything here and by the fault conversion of the control plane.
+//! 1200 to 1214 and from 1460 to 1474. Called by everything here and by the fault conversion of the control plane.
 
 mod codes;
 
@@ -28,6 +28,14 @@ pub enum ScmError {
         device: PathBuf,
         /// Directories that were searched, colon separated.
         searched: String,
+    },
+    /// A tool that is installed in a version known to be wrong (code 2).
+    #[error("{tool} {version} must not be used")]
+    BadToolVersion {
+        /// The tool, e.g. `libipmctl.so.5`.
+        tool: String,
+        /// Its version.
+        version: String,
     },
     /// A plain format of something that already is a DAOS storage (code 101, R130).
     #[error("SCM of engine {engine} at {} is already formatted: {what}", mount_point.display())]
@@ -139,6 +147,28 @@ pub enum ScmError {
         /// The kernel's answer.
         #[source]
         source: Errno,
+    },
+    /// A socket was asked for that has no persistent memory (code 211).
+    #[error("socket {socket} has no persistent memory")]
+    NoPmem {
+        /// The socket.
+        socket: u32,
+    },
+    /// Regions that nothing can be built on (code 212, T7).
+    #[error("persistent memory of socket {socket}: {why}")]
+    BadRegion {
+        /// The socket.
+        socket: u32,
+        /// Not interleaved, broken, locked.
+        why: String,
+    },
+    /// Persistent memory is used in a way that preparing would not make (code 213).
+    #[error("persistent memory of socket {socket}: {why}")]
+    InvalidPmem {
+        /// The socket.
+        socket: u32,
+        /// In words.
+        why: String,
     },
     /// Not enough free memory for the RAM disks (code 214, contract 5.7).
     #[error(
@@ -280,6 +310,36 @@ pub enum ScmError {
     /// Looking at or claiming a block device failed (its own code, 1215 to 1224).
     #[error(transparent)]
     Device(#[from] BlockdevError),
+    /// The vendor's library refused a call (code 1460).
+    #[error("{tool}: {call} answered {code} ({meaning})")]
+    ToolFailed {
+        /// The library.
+        tool: String,
+        /// The call.
+        call: &'static str,
+        /// What it answered.
+        code: i32,
+        /// That in words.
+        meaning: &'static str,
+    },
+    /// What a program printed cannot be read (code 1461, E17).
+    #[error("{tool} answered what cannot be read: {why}")]
+    ToolOutput {
+        /// The program.
+        tool: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A goal has to be set and the library that does it cannot be used (its own code: 1, 2 or 1460).
+    #[error("a goal has to be set: {why}")]
+    GoalsUnavailable {
+        /// Number of the reason.
+        code: i32,
+        /// The reason.
+        why: String,
+        /// What to do about it.
+        resolution: String,
+    },
     /// A system call failed in a way no other number names (code 1214).
     #[error("cannot {action} {}", path.display())]
     System {
@@ -299,6 +359,17 @@ fn list(holders: &[ProcessRef]) -> String {
             .to_owned();
     }
     holders.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// The library that manages Intel's modules, by the name the loader knows.
+pub(crate) const LIBIPMCTL: &str = "libipmctl.so.5";
+
+/// An error and what caused it, in one line.
+pub(crate) fn with_cause(error: &ScmError) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
 }
 
 impl ScmError {

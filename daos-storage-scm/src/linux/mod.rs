@@ -1,15 +1,19 @@
-//! Class dcpm on a real host: an existing block device of persistent memory, ext4 with direct access.
+//! Class dcpm on a real host: a block device of persistent memory, ext4 with direct access, and the modules below.
 //!
 //! Observes through `daos-blockdev`, and carries out accepted plans. The device is claimed exclusively from the
 //! last check to the last write; `mkfs.ext4` takes the same claim for itself in between. What may be done is
-//! decided in `plan`. Preparing the modules themselves is not in here yet.
+//! decided in `plan`. Modules and namespaces are prepared through libipmctl and ndctl (`pmem`).
 
 mod device;
+mod ffi;
+mod ipmctl;
 mod nd;
+mod ndctl;
 mod observe;
 mod run;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,11 +21,12 @@ use async_trait::async_trait;
 use crate::blocking::blocking;
 use crate::error::ScmError;
 use crate::model::{
-    MountPointState, ProvisionOutcome, ProvisionRequest, ScanRequest, ScmInventory, ScmMounted,
-    ScmObserved, ScmReadiness, ScmTarget, Unmounted,
+    Discovered, MountPointState, ProvisionOutcome, ProvisionRequest, ScanRequest, ScmInventory,
+    ScmMounted, ScmObserved, ScmReadiness, ScmTarget, Unmounted,
 };
 use crate::mountpoint::{self, Expected};
 use crate::plan::{self, AcceptedProvision, AcceptedScmPlan, ProvisionPlan, ScmPlan, ScmStep};
+use crate::pmem::{PmemTools, ToolVersion, inventory};
 use crate::provider::{ScmProvider, StepObserver};
 use device::PinnedDevice;
 use run::Runner;
@@ -31,6 +36,7 @@ use run::Runner;
 pub struct LinuxScm {
     runner: Runner,
     sysfs: PathBuf,
+    tools: Option<PmemTools>,
 }
 
 impl Default for LinuxScm {
@@ -43,7 +49,7 @@ impl LinuxScm {
     /// Tools from the system's directories and then `PATH`, devices from `/sys`, half an hour for `mkfs.ext4`.
     #[must_use]
     pub fn new() -> Self {
-        Self { runner: Runner::new(), sysfs: PathBuf::from("/sys") }
+        Self { runner: Runner::new(), sysfs: PathBuf::from("/sys"), tools: None }
     }
 
     /// Looks for programs in these directories only.
@@ -65,6 +71,29 @@ impl LinuxScm {
     pub fn with_sysfs(mut self, sysfs: impl Into<PathBuf>) -> Self {
         self.sysfs = sysfs.into();
         self
+    }
+
+    /// Prepares through other tools than libipmctl and ndctl.
+    #[must_use]
+    pub fn with_pmem_tools(mut self, tools: PmemTools) -> Self {
+        self.tools = Some(tools);
+        self
+    }
+
+    /// The tools this provider works with, and their versions. Loads the library, and runs `ndctl --version`.
+    pub async fn tool_versions(&self) -> Vec<ToolVersion> {
+        let tools = self.pmem();
+        vec![tools.modules.version().await, tools.namespaces.version().await]
+    }
+
+    fn pmem(&self) -> PmemTools {
+        self.tools.clone().unwrap_or_else(|| PmemTools {
+            modules: Arc::new(ipmctl::Ipmctl),
+            namespaces: Arc::new(ndctl::Ndctl {
+                runner: self.runner.clone(),
+                sysfs: self.sysfs.clone(),
+            }),
+        })
     }
 
     /// While another thread starts a process, that one holds a copy of the claim we just gave up, for an
@@ -115,20 +144,29 @@ impl LinuxScm {
 #[async_trait]
 impl ScmProvider for LinuxScm {
     async fn scan(&self, request: &ScanRequest) -> Result<ScmInventory, ScmError> {
-        let (sysfs, targets) = (self.sysfs.clone(), request.targets.clone());
-        blocking(move || nd::inventory(&sysfs, &targets)).await
+        let mut found = inventory(&self.pmem().look().await?);
+        let targets = request.targets.clone();
+        blocking(move || {
+            if let Discovered::Known(namespaces) = &mut found.namespaces {
+                for target in &targets {
+                    nd::add_usage(namespaces, target)?;
+                }
+            }
+            Ok(found)
+        })
+        .await
     }
 
-    async fn plan_provision(&self, _request: &ProvisionRequest) -> Result<ProvisionPlan, ScmError> {
-        Err(not_yet("provision"))
+    async fn plan_provision(&self, request: &ProvisionRequest) -> Result<ProvisionPlan, ScmError> {
+        self.pmem().plan(request).await
     }
 
     async fn provision(
         &self,
-        _plan: AcceptedProvision,
-        _steps: &dyn StepObserver,
+        plan: AcceptedProvision,
+        steps: &dyn StepObserver,
     ) -> Result<ProvisionOutcome, ScmError> {
-        Err(not_yet("provision"))
+        self.pmem().provision(plan, steps).await
     }
 
     async fn observe(&self, target: &ScmTarget) -> Result<ScmObserved, ScmError> {
@@ -255,11 +293,4 @@ fn mount(target: &ScmTarget) -> Result<ScmMounted, ScmError> {
     };
     let number = device::number(&observed);
     mountpoint::verify(target, &Expected { fresh, ..Expected::standing(form, number) })
-}
-
-fn not_yet(operation: &'static str) -> ScmError {
-    ScmError::Unsupported {
-        operation,
-        why: "goals and namespaces are set up with ipmctl and ndctl for now".to_owned(),
-    }
 }

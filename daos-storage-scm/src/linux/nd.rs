@@ -1,7 +1,6 @@
-//! Persistent memory as the kernel's nvdimm bus shows it: regions and namespaces, read only.
+//! Persistent memory as the kernel's nvdimm bus shows it in sysfs: modules, regions and namespaces, read only.
 //!
-//! Details of modules need the vendor's library, which this body does not use yet; it says so where there are
-//! modules, and that there are none where there are none (R113).
+//! Enough to look at without any program; `ndctl` tells the same and changes it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,12 +8,16 @@ use std::path::{Path, PathBuf};
 use crate::ScmError;
 use crate::error::SystemCause;
 use crate::model::{
-    AppDirectRegion, Discovered, MountPointState, RegionHealth, RegionKind, ScmInventory,
-    ScmNamespace, ScmTarget,
+    Labels, MountPointState, NamespaceFacts, NamespaceMode, NamespaceUse, ScmNamespace, ScmTarget,
 };
 use crate::mountpoint;
+use crate::pmem::{BusRegion, BusView, Dimm};
 
-pub(super) fn inventory(sysfs: &Path, targets: &[ScmTarget]) -> Result<ScmInventory, ScmError> {
+/// Identity of the vendor whose library manages modules, as firmware writes it into a module's id.
+const INTEL: &str = "8089-";
+
+/// What the bus shows; nothing where there is no bus.
+pub(super) fn bus_view(sysfs: &Path) -> Result<BusView, ScmError> {
     let bus = sysfs.join("bus/nd/devices");
     let names = match fs::read_dir(&bus) {
         Ok(entries) => {
@@ -39,86 +42,108 @@ pub(super) fn inventory(sysfs: &Path, targets: &[ScmTarget]) -> Result<ScmInvent
         found.sort();
         found
     };
-    let modules = numbered("nmem");
-    let regions =
-        numbered("region").into_iter().filter_map(|(id, dir)| region(id, &dir, &bus)).collect();
-    let mut namespaces: Vec<ScmNamespace> = names
-        .iter()
-        .filter(|name| name.starts_with("namespace"))
-        .filter_map(|name| namespace(name, &bus))
-        .collect();
-    namespaces.sort_by(|a, b| a.blockdev.cmp(&b.blockdev));
-    for target in targets {
-        add_usage(&mut namespaces, target)?;
+    let mut regions: Vec<BusRegion> =
+        numbered("region").into_iter().filter_map(|(id, dir)| region(id, &dir)).collect();
+    for name in names.iter().filter(|name| name.starts_with("namespace")) {
+        let own = parent_region(name);
+        let region = regions.iter_mut().find(|region| Some(region.id) == own);
+        if let (Some(region), Some(found)) = (region, namespace(name, &bus)) {
+            region.namespaces.push(found);
+        }
     }
-    Ok(ScmInventory {
-        modules: modules_of(modules.len()),
-        regions: Discovered::Known(regions),
-        namespaces: Discovered::Known(namespaces),
-    })
+    let dimms = numbered("nmem").into_iter().map(|(id, dir)| dimm(id, &dir)).collect();
+    Ok(BusView { dimms, regions })
 }
 
-fn modules_of<T>(count: usize) -> Discovered<T> {
-    match count {
-        0 => Discovered::Known(Vec::new()),
-        count => Discovered::Unknown {
-            why: format!("the kernel sees {count} modules, their details are not read yet"),
-            resolution: "use ipmctl show -dimm for details".to_owned(),
-        },
-    }
+/// `namespace1.0` is of region 1.
+fn parent_region(name: &str) -> Option<u32> {
+    name.strip_prefix("namespace")?.split('.').next()?.parse().ok()
 }
 
-fn region(id: u32, dir: &Path, bus: &Path) -> Option<AppDirectRegion> {
-    let capacity = number(&dir.join("size"))?;
-    let mappings = number(&dir.join("mappings")).unwrap_or(0);
-    let kind = match text(&dir.join("devtype")).as_deref() {
-        Some("nd_volatile") => RegionKind::Volatile,
-        Some("nd_pmem") if mappings > 1 => RegionKind::AppDirect,
-        Some("nd_pmem") => RegionKind::AppDirectNotInterleaved,
-        _ => RegionKind::Unknown,
+fn dimm(number_of: u32, dir: &Path) -> Dimm {
+    let nfit = dir.join("nfit");
+    let small = |file: &str| {
+        number(&nfit.join(file)).and_then(|each| u32::try_from(each).ok()).unwrap_or(0)
     };
-    let module_ids = (0..mappings)
-        .filter_map(|index| {
-            // `nmem0,<start>,<length>,<position>`
-            let mapping = text(&dir.join(format!("mapping{index}")))?;
-            let module = mapping.split(',').next()?.to_owned();
-            u32::try_from(number(&bus.join(module).join("nfit/phys_id"))?).ok()
-        })
-        .collect();
-    Some(AppDirectRegion {
+    let id = text(&nfit.join("id")).unwrap_or_default();
+    Dimm {
+        name: format!("nmem{number_of}"),
+        managed: is_managed(&id),
         id,
+        physical_id: small("phys_id"),
+        handle: small("handle"),
+    }
+}
+
+/// Whether a module with this id is one that Intel's library manages.
+pub(super) fn is_managed(id: &str) -> bool {
+    id.starts_with(INTEL)
+}
+
+/// Whether the labels of a region's modules are valid: the kernel then makes namespaces of the labelled type (5).
+pub(super) fn labels(sysfs: &Path, region: &str) -> Labels {
+    labels_at(&sysfs.join("bus/nd/devices").join(region))
+}
+
+fn labels_at(dir: &Path) -> Labels {
+    match number(&dir.join("nstype")) {
+        Some(4) => Labels::Missing,
+        _ => Labels::Ready,
+    }
+}
+
+fn region(id: u32, dir: &Path) -> Option<BusRegion> {
+    let mappings = number(&dir.join("mappings")).unwrap_or(0);
+    let mapped = (0..mappings).filter_map(|index| {
+        // `nmem0,<start>,<length>,<position>`
+        let mapping = text(&dir.join(format!("mapping{index}")))?;
+        let mut words = mapping.split(',');
+        Some((words.next()?.to_owned(), words.nth(1)?.parse().ok()?))
+    });
+    Some(BusRegion {
+        id,
+        name: format!("region{id}"),
+        size: number(&dir.join("size"))?,
+        available: number(&dir.join("available_size")).unwrap_or(0),
+        align: number(&dir.join("align")).unwrap_or(0),
+        persistent: text(&dir.join("devtype")).as_deref() != Some("nd_volatile"),
         iset_id: number(&dir.join("set_cookie")).unwrap_or(0),
-        socket: node(dir),
-        kind,
-        capacity,
-        free_capacity: number(&dir.join("available_size")).unwrap_or(0),
-        health: RegionHealth::Unknown,
-        module_ids,
+        numa_node: node(dir),
+        labels: labels_at(dir),
+        mappings: mapped.collect(),
+        namespaces: Vec::new(),
     })
 }
 
-/// A namespace that is usable as a block device; seeds and disabled ones have none.
-fn namespace(name: &str, bus: &Path) -> Option<ScmNamespace> {
+/// A namespace that has a size; the kernel's seeds for new ones have none.
+fn namespace(name: &str, bus: &Path) -> Option<NamespaceFacts> {
     let dir = bus.join(name);
-    let size = number(&dir.join("size")).filter(|size| *size > 0)?;
+    let whole = number(&dir.join("size")).filter(|size| *size > 0)?;
     // In fsdax and sector mode the block device hangs below the pfn or btt device that holds the namespace.
     let holder = text(&dir.join("holder")).map(|holder| bus.join(holder));
+    let held_size = holder.as_ref().and_then(|holder| number(&holder.join("size")));
+    // ndctl tells the holder's uuid as that of the namespace, so we do.
+    let held_uuid = holder.as_ref().and_then(|holder| text(&holder.join("uuid")));
     let blockdev = [holder, Some(dir.clone())].into_iter().flatten().find_map(|dir| {
         let mut entries = fs::read_dir(dir.join("block")).ok()?;
         Some(entries.next()?.ok()?.file_name().to_string_lossy().into_owned())
-    })?;
-    Some(ScmNamespace {
-        uuid: text(&dir.join("uuid")).unwrap_or_default(),
+    });
+    Some(NamespaceFacts {
+        name: name.to_owned(),
+        uuid: held_uuid.or_else(|| text(&dir.join("uuid"))).unwrap_or_default(),
+        mode: NamespaceMode::of(text(&dir.join("mode")).as_deref().unwrap_or_default()),
+        size: held_size.filter(|size| *size > 0).unwrap_or(whole),
         blockdev,
-        dev: name.to_owned(),
         numa_node: node(&dir),
-        size,
-        mount: None,
+        used: NamespaceUse::default(),
     })
 }
 
 /// Usage of the mounts of configured devices; a device that is no namespace (a loop device) is listed too.
-fn add_usage(namespaces: &mut Vec<ScmNamespace>, target: &ScmTarget) -> Result<(), ScmError> {
+pub(super) fn add_usage(
+    namespaces: &mut Vec<ScmNamespace>,
+    target: &ScmTarget,
+) -> Result<(), ScmError> {
     let Some(device) = target.device() else { return Ok(()) };
     let MountPointState::MountPoint(mount) = mountpoint::look(target.mount_point())? else {
         return Ok(());
@@ -138,6 +163,11 @@ fn add_usage(namespaces: &mut Vec<ScmNamespace>, target: &ScmTarget) -> Result<(
         }),
     }
     Ok(())
+}
+
+/// NUMA node of a device of the bus.
+pub(super) fn node_of(sysfs: &Path, name: &str) -> u32 {
+    node(&sysfs.join("bus/nd/devices").join(name))
 }
 
 fn node(dir: &Path) -> u32 {
@@ -163,6 +193,8 @@ fn text(file: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::RegionKind;
+    use crate::pmem::{VendorView, assemble, inventory};
 
     fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().expect("directory");
@@ -177,18 +209,20 @@ mod tests {
     #[test]
     fn a_host_without_the_bus_has_no_memory_and_no_error_r113() {
         let dir = tempfile::tempdir().expect("directory");
-        let found = inventory(dir.path(), &[]).expect("inventory");
-        assert_eq!(found, ScmInventory::default());
+        assert_eq!(bus_view(dir.path()).expect("view"), BusView::default());
     }
 
     #[test]
     fn regions_and_namespaces_are_read_from_the_bus_r114() {
         let dir = tree(&[
             ("nmem0/nfit/phys_id", "0x1c\n"),
+            ("nmem0/nfit/id", "8680-57341200\n"),
             ("nmem1/nfit/phys_id", "0x1d\n"),
             ("region0/size", "1079322345472\n"),
             ("region0/available_size", "0\n"),
+            ("region0/align", "0x1000000\n"),
             ("region0/devtype", "nd_pmem\n"),
+            ("region0/nstype", "5\n"),
             ("region0/mappings", "2\n"),
             ("region0/mapping0", "nmem0,0,539661172736,0\n"),
             ("region0/mapping1", "nmem1,0,539661172736,1\n"),
@@ -196,19 +230,37 @@ mod tests {
             ("region0/numa_node", "1\n"),
             ("region1/size", "1024\n"),
             ("region1/devtype", "nd_pmem\n"),
+            ("region1/nstype", "4\n"),
             ("region1/mappings", "1\n"),
             ("namespace0.0/size", "1062521372672\n"),
             ("namespace0.0/uuid", "842fc847-28e0-4bb6-8dfc-d24afdba1528\n"),
+            ("namespace0.0/mode", "memory\n"),
             ("namespace0.0/numa_node", "1\n"),
             ("namespace0.0/holder", "pfn0.1\n"),
             ("pfn0.1/block/pmem0/size", "0\n"),
+            ("pfn0.1/size", "1045898100736\n"),
+            ("pfn0.1/uuid", "38b42339-b16a-4372-8dcc-693fa4fd8c0d\n"),
             ("namespace1.0/size", "512\n"),
+            ("namespace1.0/mode", "raw\n"),
             ("namespace1.0/block/pmem1/size", "0\n"),
             ("namespace0.1/size", "0\n"),
             ("namespace0.1/holder", "\n"),
         ]);
-        let found = inventory(dir.path(), &[]).expect("inventory");
-        assert!(matches!(&found.modules, Discovered::Unknown { why, .. } if why.contains('2')));
+        let view = bus_view(dir.path()).expect("view");
+        let [first, second] = view.regions.as_slice() else { panic!("{view:?}") };
+        assert_eq!((first.labels, second.labels), (Labels::Ready, Labels::Missing));
+        assert_eq!((first.align, first.iset_id), (16 << 20, 0x2aba_7f48_28ef_2ccc));
+        assert_eq!(first.namespaces[0].mode, NamespaceMode::Fsdax);
+        assert_eq!(first.namespaces[0].uuid, "38b42339-b16a-4372-8dcc-693fa4fd8c0d");
+        assert_eq!(first.namespaces[0].size, 1_045_898_100_736, "what is left for data");
+        let found = inventory(&assemble(Ok(VendorView::default()), view));
+        let modules: Vec<_> = found
+            .modules
+            .known()
+            .iter()
+            .map(|module| (module.physical_id, module.capacity))
+            .collect();
+        assert_eq!(modules, [(28, 539_661_172_736), (29, 539_661_172_736)]);
         let [first, second] = found.regions.known() else { panic!("{:?}", found.regions) };
         assert_eq!(first.kind, RegionKind::AppDirect);
         assert_eq!(

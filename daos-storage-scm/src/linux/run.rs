@@ -75,10 +75,16 @@ impl Runner {
         let mut arguments: Vec<OsString> = MKFS_OPTIONS.iter().map(OsString::from).collect();
         // Never -F: mkfs itself then refuses a device that is mounted or claimed.
         arguments.push(pinned.into());
-        self.run(MKFS, &arguments, device).await
+        self.run(MKFS, &arguments, device).await.map(drop)
     }
 
-    async fn run(&self, tool: &str, arguments: &[OsString], device: &Path) -> Result<(), ScmError> {
+    /// Runs a program that has to succeed, and gives its standard output. `device` is what errors name.
+    pub(super) async fn run(
+        &self,
+        tool: &str,
+        arguments: &[OsString],
+        device: &Path,
+    ) -> Result<String, ScmError> {
         let program = self.find(tool, device)?;
         let words = arguments.iter().map(|word| word.to_string_lossy().into_owned());
         let command = std::iter::once(tool.to_owned()).chain(words).collect::<Vec<_>>().join(" ");
@@ -109,7 +115,7 @@ impl Runner {
         let said = said(&output.stdout, &output.stderr);
         if output.status.success() {
             tracing::debug!(device = %device.display(), "{command}: {said}");
-            return Ok(());
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
         Err(failed(output.status.to_string(), said))
     }

@@ -1,10 +1,11 @@
 //! What a scan finds: modules, AppDirect regions, namespaces and their mounts.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::ScmTarget;
+use super::{NamespaceMode, PendingGoal, ScmTarget};
 
 /// What to look at besides the hardware.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +22,8 @@ pub enum Discovered<T> {
     Known(Vec<T>),
     /// There may be some, but they cannot be described here.
     Unknown {
+        /// Fault number of the reason.
+        code: i32,
         /// Why, e.g. a library or program that is not installed.
         why: String,
         /// What to do about it.
@@ -54,6 +57,8 @@ pub struct ScmInventory {
     pub regions: Discovered<AppDirectRegion>,
     /// Namespaces, by block device name (R91); RAM that serves as SCM is listed as one.
     pub namespaces: Discovered<ScmNamespace>,
+    /// Goals that wait for a reboot (R136).
+    pub goals: Vec<PendingGoal>,
 }
 
 /// One persistent memory module (R90, contract 2 `ScmModule`).
@@ -116,6 +121,17 @@ pub enum RegionKind {
     Unknown,
 }
 
+impl fmt::Display for RegionKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AppDirect => "AppDirect",
+            Self::AppDirectNotInterleaved => "AppDirectNotInterleaved",
+            Self::Volatile => "Volatile",
+            Self::Unknown => "Unknown",
+        })
+    }
+}
+
 /// Health of a region (T4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -132,6 +148,18 @@ pub enum RegionHealth {
     Unknown,
 }
 
+impl fmt::Display for RegionHealth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Normal => "Normal",
+            Self::Error => "Error",
+            Self::Pending => "Pending",
+            Self::Locked => "Locked",
+            Self::Unknown => "Unknown",
+        })
+    }
+}
+
 /// One namespace, usable as a block device (contract 2 `ScmNamespace`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScmNamespace {
@@ -145,6 +173,8 @@ pub struct ScmNamespace {
     pub numa_node: u32,
     /// Size in bytes.
     pub size: u64,
+    /// How it is used; unknown for what only stands in for a namespace.
+    pub mode: NamespaceMode,
     /// Its mount, when it is mounted and the scan was asked to look.
     pub mount: Option<MountUsage>,
 }

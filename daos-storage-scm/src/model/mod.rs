@@ -6,6 +6,7 @@ mod entries;
 mod inventory;
 mod mounted;
 mod observed;
+mod pmem;
 mod provision;
 mod target;
 
@@ -20,7 +21,12 @@ pub use observed::{
     Dax, DeviceContent, DeviceFacts, DeviceState, DirectoryFacts, FoundAt, Medium, MountFacts,
     MountPointState, MountRight, ParentFacts, RamFacts, ScmObserved, ScmReadiness,
 };
+pub use pmem::{
+    GoalSupport, Labels, NamespaceFacts, NamespaceMode, NamespaceUse, PendingGoal, PmemFacts,
+    RegionFacts, SocketState,
+};
 pub use provision::{
     MemoryGoal, NamespacesPerSocket, ProvisionOutcome, ProvisionRequest, ProvisionStep,
+    ProvisionVerdict,
 };
 pub use target::{DcpmSpec, Owner, RamForm, RamSpec, ScmClass, ScmParams, ScmTarget};

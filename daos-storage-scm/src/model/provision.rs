@@ -1,13 +1,10 @@
 //! What can be asked of persistent memory hardware, and how far it came (R133-R137, seed-behaviour 2.2).
-//!
-//! Only the shapes: no body of this crate has the hardware yet.
 
 use std::fmt;
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::ScmNamespace;
+use super::{PendingGoal, ScmNamespace};
 
 /// How many namespaces to make of each socket's region: 1 to 4, equal in size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -44,15 +41,34 @@ pub enum ProvisionRequest {
         /// Namespaces per region.
         namespaces: NamespacesPerSocket,
     },
-    /// Undo that: namespaces and regions go, with all that is on them (R137).
-    Reset {
+    /// Only the first step of that: set the interleaved goal (R136, T7).
+    SetInterleaved {
         /// Only this socket; all when `None`.
         socket: Option<u32>,
     },
+    /// Undo it: namespaces go, with all that is on them, and a goal is set (R137).
+    Reset {
+        /// Only this socket; all when `None`.
+        socket: Option<u32>,
+        /// What the modules become: empty regions, as in 2.8, or ordinary memory.
+        goal: MemoryGoal,
+    },
+}
+
+impl ProvisionRequest {
+    /// The socket it is about; all when `None`.
+    #[must_use]
+    pub fn socket(&self) -> Option<u32> {
+        match self {
+            Self::Prepare { socket, .. }
+            | Self::SetInterleaved { socket }
+            | Self::Reset { socket, .. } => *socket,
+        }
+    }
 }
 
 /// What a goal makes of a socket's memory at the next reboot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MemoryGoal {
     /// Persistent, interleaved over the modules of the socket.
@@ -65,34 +81,42 @@ pub enum MemoryGoal {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProvisionStep {
-    /// Take a namespace's file system off; plain.
-    Unmount {
-        /// Where it is mounted.
-        mount_point: PathBuf,
+    /// Write new, empty labels to the modules of a region.
+    InitialiseLabels {
+        /// Name of the region, e.g. `region0`.
+        region: String,
+        /// Names of its modules, e.g. `nmem0`.
+        dimms: Vec<String>,
     },
-    /// Disable and destroy a namespace.
+    /// Make a namespace of a region's free capacity, for block access with dax.
+    CreateNamespace {
+        /// Name of the region.
+        region: String,
+        /// Unique ids of its modules, which tell whether it still is the same region.
+        modules: Vec<String>,
+        /// Size in bytes, a multiple of 2 MiB and of the region's alignment.
+        size_bytes: u64,
+    },
+    /// Wipe, disable and destroy a namespace.
     DestroyNamespace {
         /// Its name, e.g. `namespace1.0`.
         name: String,
+        /// Its uuid, which tells whether it still is the same.
+        uuid: String,
+        /// Its block device, if it has one.
+        blockdev: Option<String>,
     },
     /// Drop goals that wait for a reboot.
     DeleteGoals {
-        /// Only of this socket; all when `None`.
-        socket: Option<u32>,
+        /// Of this socket.
+        socket: u32,
     },
     /// Set a goal; it takes effect at the next reboot.
     CreateGoal {
-        /// Only for this socket; all when `None`.
-        socket: Option<u32>,
+        /// For this socket.
+        socket: u32,
         /// What for.
         goal: MemoryGoal,
-    },
-    /// Make a namespace of a region's free capacity.
-    CreateNamespace {
-        /// Id of the region.
-        region: u32,
-        /// Size in bytes, a multiple of 2 MiB.
-        size_bytes: u64,
     },
 }
 
@@ -101,45 +125,77 @@ impl ProvisionStep {
     #[must_use]
     pub fn is_destructive(&self) -> bool {
         match self {
-            Self::DestroyNamespace { .. } | Self::CreateGoal { .. } => true,
-            Self::Unmount { .. } | Self::DeleteGoals { .. } | Self::CreateNamespace { .. } => false,
+            Self::InitialiseLabels { .. }
+            | Self::DestroyNamespace { .. }
+            | Self::CreateGoal { .. } => true,
+            Self::DeleteGoals { .. } | Self::CreateNamespace { .. } => false,
+        }
+    }
+
+    /// A short constant name, for logs and scripts.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::InitialiseLabels { .. } => "initialise-labels",
+            Self::CreateNamespace { .. } => "create-namespace",
+            Self::DestroyNamespace { .. } => "destroy-namespace",
+            Self::DeleteGoals { .. } => "delete-goals",
+            Self::CreateGoal { .. } => "create-goal",
         }
     }
 }
 
 impl fmt::Display for ProvisionStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let on = |socket: &Option<u32>| match socket {
-            Some(socket) => format!("socket {socket}"),
-            None => "all sockets".to_owned(),
-        };
         match self {
-            Self::Unmount { mount_point } => write!(f, "unmount {}", mount_point.display()),
-            Self::DestroyNamespace { name } => write!(f, "destroy {name}"),
-            Self::DeleteGoals { socket } => write!(f, "delete goals of {}", on(socket)),
+            Self::InitialiseLabels { region, dimms } => {
+                write!(f, "initialise the labels of {} ({region})", dimms.join(", "))
+            }
+            Self::CreateNamespace { region, size_bytes, .. } => {
+                write!(f, "make a namespace of {size_bytes} bytes in {region}")
+            }
+            Self::DestroyNamespace { name, blockdev: Some(device), .. } => {
+                write!(f, "wipe and destroy {name} (/dev/{device})")
+            }
+            Self::DestroyNamespace { name, blockdev: None, .. } => write!(f, "destroy {name}"),
+            Self::DeleteGoals { socket } => write!(f, "delete the goals of socket {socket}"),
             Self::CreateGoal { socket, goal: MemoryGoal::AppDirectInterleaved } => {
-                write!(f, "set {} to interleaved AppDirect at the next reboot", on(socket))
+                write!(f, "set socket {socket} to interleaved AppDirect at the next reboot")
             }
             Self::CreateGoal { socket, goal: MemoryGoal::MemoryMode } => {
-                write!(f, "set {} to Memory Mode at the next reboot", on(socket))
-            }
-            Self::CreateNamespace { region, size_bytes } => {
-                write!(f, "make a namespace of {size_bytes} bytes in region {region}")
+                write!(f, "set socket {socket} to Memory Mode at the next reboot")
             }
         }
     }
 }
 
+/// What a plan leads to, besides its steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProvisionVerdict {
+    /// The host has no modules; nothing is run (E16).
+    NoModules,
+    /// A reset finds nothing to undo (E19).
+    AlreadyReset,
+    /// A prepare finds all as it is wanted.
+    AlreadyPrepared,
+    /// Steps are taken, or were taken before and wait for a reboot.
+    Changes,
+}
+
 /// How far provisioning came.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ProvisionOutcome {
-    /// The host has no modules; nothing was run (E16).
-    NoModules,
-    /// A reset found no regions (E19).
-    AlreadyReset,
-    /// Goals are set; they take effect at the next reboot. To prepare, ask again after it.
-    RebootRequired,
-    /// Namespaces exist, all of them, whoever made them (R135).
-    Ready(Vec<ScmNamespace>),
+pub struct ProvisionOutcome {
+    /// What it came to.
+    pub verdict: ProvisionVerdict,
+    /// Goals take effect at the next reboot. To prepare, ask again after it.
+    pub reboot_required: bool,
+    /// Goals that wait for it.
+    pub goals: Vec<PendingGoal>,
+    /// Namespaces for block access with dax on the sockets that were asked for, whoever made them (R135).
+    pub namespaces: Vec<ScmNamespace>,
+    /// Names of the namespaces that were destroyed.
+    pub destroyed: Vec<String>,
+    /// What an administrator should know besides.
+    pub notices: Vec<String>,
 }

@@ -15,7 +15,10 @@ mod step;
 
 pub(crate) use dcpm::has_dax;
 pub use digest::{AcceptedScmPlan, PlanDigest, ScmPlan};
-pub use provision::{AcceptedProvision, ProvisionPlan};
+pub(crate) use provision::refuse_used_namespace;
+pub use provision::{
+    AcceptedProvision, ProvisionDraft, ProvisionPlan, plan_provision, socket_state,
+};
 pub(crate) use ram::whole_pages;
 pub(crate) use readiness::{ram_readiness, readiness};
 pub(crate) use standing::{remount, unmountable};

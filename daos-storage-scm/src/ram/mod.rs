@@ -14,9 +14,9 @@ use rustix::io::Errno;
 use crate::blocking::blocking;
 use crate::error::ScmError;
 use crate::model::{
-    Discovered, Medium, MountPointState, ProvisionOutcome, ProvisionRequest, RamFacts, ScanRequest,
-    ScmForm, ScmInventory, ScmMounted, ScmNamespace, ScmObserved, ScmReadiness, ScmTarget,
-    Unmounted,
+    Discovered, Medium, MountPointState, NamespaceMode, ProvisionOutcome, ProvisionRequest,
+    RamFacts, ScanRequest, ScmForm, ScmInventory, ScmMounted, ScmNamespace, ScmObserved,
+    ScmReadiness, ScmTarget, Unmounted,
 };
 use crate::mountpoint::{self, Expected};
 use crate::plan::{self, AcceptedProvision, AcceptedScmPlan, ProvisionPlan, ScmPlan, ScmStep};
@@ -209,6 +209,7 @@ fn namespace(target: &ScmTarget) -> Result<Option<ScmNamespace>, ScmError> {
         dev: "tmpfs".to_owned(),
         numa_node: ram.numa.unwrap_or_default(),
         size: shared.map_or(usage.total_bytes, |size| size.min(usage.total_bytes)),
+        mode: NamespaceMode::Unknown,
         mount: Some(usage),
     }))
 }

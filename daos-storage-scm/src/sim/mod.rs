@@ -3,6 +3,7 @@
 //! It uses the same planner and passes the same conformance suite as the real bodies, and can be told to fail
 //! or to take its time at any step. Knows nothing of the host it runs on.
 
+mod pmem;
 mod script;
 mod view;
 mod world;
@@ -19,6 +20,7 @@ use crate::model::{
     ScmObserved, ScmTarget, Unmounted,
 };
 use crate::plan::{AcceptedProvision, AcceptedScmPlan, ProvisionPlan};
+use crate::pmem::inventory;
 use crate::provider::{ScmProvider, StepObserver};
 use script::Script;
 use world::World;
@@ -33,6 +35,7 @@ pub struct SimScm {
 struct Inner {
     world: World,
     script: Script,
+    hardware: pmem::Hardware,
 }
 
 impl SimScm {
@@ -95,17 +98,19 @@ impl SimScm {
         self.lock().world.may_mount = allowed;
     }
 
-    /// What the next scans answer, besides mounts of configured RAM.
+    /// What the next scans answer, besides mounts of configured RAM, on a host without modules.
     pub fn set_inventory(&self, inventory: ScmInventory) {
         self.lock().world.inventory = inventory;
     }
 
-    /// Restarts the simulated host: mounts and everything in memory are gone, devices stay.
+    /// Restarts the simulated host: mounts and everything in memory are gone, devices stay. Goals take effect, and
+    /// what is left of namespaces may get other names.
     pub fn reboot(&self) {
         self.lock().world.reboot();
+        self.boot_hardware();
     }
 
-    /// Lets the next step of this name ([`crate::ScmStep::name`]) fail with `error`, before it does anything.
+    /// Lets the next step of this name ([`crate::ScmStep::name`], [`crate::model::ProvisionStep::name`]) fail with `error`, before it does anything.
     pub fn fail_next(&self, step: &str, error: ScmError) {
         self.lock().script.fail_next(step, error);
     }
@@ -119,19 +124,23 @@ impl SimScm {
 #[async_trait]
 impl ScmProvider for SimScm {
     async fn scan(&self, request: &ScanRequest) -> Result<ScmInventory, ScmError> {
-        Ok(self.lock().world.scan(request))
+        if self.lock().hardware.is_empty() {
+            return Ok(self.lock().world.scan(request, None));
+        }
+        let found = inventory(&self.pmem_tools().look().await?);
+        Ok(self.lock().world.scan(request, Some(found)))
     }
 
-    async fn plan_provision(&self, _request: &ProvisionRequest) -> Result<ProvisionPlan, ScmError> {
-        Err(no_hardware("provision"))
+    async fn plan_provision(&self, request: &ProvisionRequest) -> Result<ProvisionPlan, ScmError> {
+        self.pmem_tools().plan(request).await
     }
 
     async fn provision(
         &self,
-        _plan: AcceptedProvision,
-        _steps: &dyn StepObserver,
+        plan: AcceptedProvision,
+        steps: &dyn StepObserver,
     ) -> Result<ProvisionOutcome, ScmError> {
-        Err(no_hardware("provision"))
+        self.pmem_tools().provision(plan, steps).await
     }
 
     async fn observe(&self, target: &ScmTarget) -> Result<ScmObserved, ScmError> {
@@ -174,8 +183,4 @@ impl ScmProvider for SimScm {
         inner.script.fail("unmount")?;
         inner.world.unmount(target)
     }
-}
-
-fn no_hardware(operation: &'static str) -> ScmError {
-    ScmError::Unsupported { operation, why: "the simulated host has no modules".to_owned() }
 }

@@ -114,8 +114,8 @@ impl World {
         }))
     }
 
-    pub(super) fn scan(&self, request: &ScanRequest) -> ScmInventory {
-        let mut inventory = self.inventory.clone();
+    pub(super) fn scan(&self, request: &ScanRequest, found: Option<ScmInventory>) -> ScmInventory {
+        let mut inventory = found.unwrap_or_else(|| self.inventory.clone());
         let Discovered::Known(namespaces) = &mut inventory.namespaces else { return inventory };
         for target in &request.targets {
             let Ok(mounted) = self.mounted(target, &[]) else { continue };
@@ -124,6 +124,14 @@ impl World {
                 total_bytes: mounted.total_bytes,
                 avail_bytes: mounted.avail_bytes,
             };
+            let disk = target.device().and_then(Path::file_name).map(|name| name.to_string_lossy());
+            let known = namespaces
+                .iter_mut()
+                .find(|space| disk.as_ref().is_some_and(|disk| *disk == space.blockdev));
+            if let Some(space) = known {
+                space.mount = Some(usage);
+                continue;
+            }
             namespaces.push(ScmNamespace {
                 blockdev: match target.device().and_then(Path::file_name) {
                     Some(name) => name.to_string_lossy().into_owned(),

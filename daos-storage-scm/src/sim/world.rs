@@ -7,7 +7,8 @@ use rustix::io::Errno;
 
 use crate::ScmError;
 use crate::model::{
-    DeviceContent, DeviceNumber, ProcessRef, ScmInventory, ScmMounted, ScmTarget, Unmounted,
+    DeviceContent, DeviceNumber, NamespaceUse, ProcessRef, ScmInventory, ScmMounted, ScmTarget,
+    Unmounted,
 };
 use crate::plan::ScmStep;
 
@@ -85,6 +86,38 @@ impl World {
         let content = DeviceContent::Blank;
         let device = Device { id, size, content, files: Files::new(), used_by: Vec::new() };
         self.devices.insert(path.to_owned(), device);
+    }
+
+    /// A namespace's block device, if it is not there yet.
+    pub(super) fn show_disk(&mut self, path: &Path, size: u64, content: &DeviceContent) {
+        if !self.devices.contains_key(path) {
+            self.add_device(path, size);
+            if let Some(device) = self.devices.get_mut(path) {
+                device.content = content.clone();
+            }
+        }
+    }
+
+    /// Takes a namespace's block device away, and tells what was on it.
+    pub(super) fn take_disk(&mut self, path: &Path) -> DeviceContent {
+        self.devices.remove(path).map_or(DeviceContent::Blank, |device| device.content)
+    }
+
+    /// Who uses a block device, and what is on it.
+    pub(super) fn disk_use(&self, path: &Path) -> NamespaceUse {
+        let here = self.mounts.iter().filter(
+            |(_, mount)| matches!(&mount.what, Mounted::Device { path: source, .. } if source == path),
+        );
+        let device = self.devices.get(path);
+        NamespaceUse {
+            mounted: here.map(|(at, _)| at.display().to_string()).collect(),
+            held: device.map(|device| device.used_by.clone()).unwrap_or_default(),
+            content: device.and_then(|device| match &device.content {
+                DeviceContent::Blank => None,
+                DeviceContent::Ours { uuid } => Some(format!("ext4 of DAOS, uuid {uuid}")),
+                DeviceContent::Foreign { signature } => Some(signature.clone()),
+            }),
+        }
     }
 
     pub(super) fn put_signature(&mut self, path: &Path, signature: &str) {

@@ -13,15 +13,47 @@ struct Binding {
     about: &'static str,
     types: &'static [&'static str],
     constants: &'static [&'static str],
+    functions: &'static [&'static str],
+    /// Types that are nothing but a number to us, and the number.
+    numbers: &'static [(&'static str, &'static str)],
+    /// The functions come from a library that is loaded at run time, as fields of a type of this name.
+    loaded: Option<&'static str>,
 }
 
-const BINDINGS: &[Binding] = &[Binding {
-    header: "daos-storage-nvme/src/linux/ffi/nvme_ioctl.h",
-    output: "daos-storage-nvme/src/linux/ffi/nvme_ioctl.rs",
-    about: "The kernel's NVMe ioctl interface",
-    types: &["nvme_passthru_cmd"],
-    constants: &["IOCTL_.*"],
-}];
+const BINDINGS: &[Binding] = &[
+    Binding {
+        header: "daos-storage-nvme/src/linux/ffi/nvme_ioctl.h",
+        output: "daos-storage-nvme/src/linux/ffi/nvme_ioctl.rs",
+        about: "The kernel's NVMe ioctl interface",
+        types: &["nvme_passthru_cmd"],
+        constants: &["IOCTL_.*"],
+        functions: &[],
+        numbers: &[],
+        loaded: None,
+    },
+    Binding {
+        header: "daos-storage-scm/src/linux/ffi/ipmctl.h",
+        output: "daos-storage-scm/src/linux/ffi/ipmctl.rs",
+        about: "Intel's library for persistent memory modules",
+        types: &[],
+        constants: &["ANSWER_.*", "NVM_VERSION_LEN", "NVM_MAX_UID_LEN", "MAX_IS_PER_DIMM"],
+        functions: &[
+            "nvm_init",
+            "nvm_uninit",
+            "nvm_get_version",
+            "nvm_get_number_of_devices",
+            "nvm_get_devices",
+            "nvm_get_device_status",
+            "nvm_get_number_of_regions",
+            "nvm_get_regions",
+            "nvm_create_config_goal",
+            "nvm_get_config_goal",
+            "nvm_delete_config_goal",
+        ],
+        numbers: &[("NVM_NFIT_DEVICE_HANDLE", "u32")],
+        loaded: Some("LibIpmctl"),
+    },
+];
 
 fn main() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -71,6 +103,16 @@ fn generate(root: &Path, binding: &Binding) -> Result<String> {
     }
     for name in binding.constants {
         builder = builder.allowlist_var(name);
+    }
+    for (name, number) in binding.numbers {
+        builder = builder.blocklist_type(name).raw_line(format!("pub type {name} = {number};"));
+    }
+    for name in binding.functions {
+        builder = builder.allowlist_function(name);
+    }
+    if let Some(name) = binding.loaded {
+        // A version that lacks a function is told by whoever calls it, not by refusing to load.
+        builder = builder.dynamic_library_name(name).dynamic_link_require_all(false);
     }
     Ok(builder.generate().with_context(|| header.display().to_string())?.to_string())
 }

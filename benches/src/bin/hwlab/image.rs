@@ -85,6 +85,9 @@ pub fn build(kernel: &Path, programs: &Path, work: &Path) -> Result<PathBuf> {
         install(root, &programs.join(program), &to)?;
         strip(&to);
     }
+    // A conformance suite that needs real persistent memory to itself.
+    let suite = programs.join("examples/provision_suite");
+    install(root, &suite, &root.join("usr/bin/provision_suite"))?;
     modules(root, kernel)?;
     fs::write(root.join("etc/passwd"), "root:x:0:0::/:/bin/sh\nbob:x:1000:1000::/:/bin/sh\n")?;
     fs::write(root.join("etc/group"), "root:x:0:\nbob:x:1000:\n")?;

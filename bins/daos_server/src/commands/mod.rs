@@ -7,6 +7,7 @@ mod ms;
 mod network;
 mod preflight;
 mod prepare;
+mod scm;
 mod start;
 mod storage;
 
@@ -52,6 +53,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Nvme(Nvme::Prepare(options)) => prepare::nvme(&cli.global, options),
         Command::Nvme(Nvme::Reset(lists)) => prepare::reset(&cli.global, lists),
         Command::Preflight(options) => preflight::run(&cli.global, options),
+        Command::Scm(command) => scm::run(&cli.global, command),
         Command::Network(command) => network::run(&cli.global, command),
         Command::Config(command) => config::run(&cli.global, command),
         Command::Cert(command) => cert::run(&cli.global, command),

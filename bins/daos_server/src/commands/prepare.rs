@@ -93,17 +93,16 @@ fn nvme_part(global: &Global, ask: &NvmePrepareAsk, back: bool) -> Result<Part> 
     Ok(part)
 }
 
-/// What is done about persistent memory: nothing yet, which is said.
+/// The same for persistent memory, which may have something to ask.
 fn scm_part(global: &Global, options: &Prepare) -> Result<Part> {
-    if options.scm_only {
-        anyhow::bail!("persistent memory cannot be prepared by this version yet");
+    match super::scm::of_storage_prepare(global, options) {
+        Ok(done) => Ok(Part { text: done.text(), data: done.data(), faults: Vec::new() }),
+        Err(error) => {
+            let fault = error.downcast::<Fault>()?;
+            let data = json!({"error": fault.description, "code": fault.code});
+            Ok(Part { text: String::new(), data, faults: vec![fault] })
+        }
     }
-    let text = "Persistent memory is left as it is: this version prepares NVMe only\n".to_owned();
-    if !global.json {
-        print(&text)?;
-    }
-    let data = json!({"notices": [text.trim_end()]});
-    Ok(Part { text, data, faults: Vec::new() })
 }
 
 /// One message with a line for each error and its remedy (R86).

@@ -1,9 +1,9 @@
-//! `daos_server storage scan` (R67, R88-R93).
+//! `daos_server storage scan` and `scm scan` (R67, R88-R93, R113, R114).
 
 use anyhow::{Context, Result};
 use daos_control::config::Surroundings;
 use daos_control::scan::{
-    HostStorage, ScanOptions, Scanner, StructuredScan, errors_text, scan_text,
+    HostStorage, ScanOptions, Scanner, StructuredScan, errors_text, scan_text, scm_data, scm_text,
 };
 use daos_control::server::providers_of_this_host;
 
@@ -36,5 +36,17 @@ pub fn scan(global: &Global) -> Result<()> {
     match errors_text(&found) {
         Some(errors) => anyhow::bail!("{errors}"),
         None => Ok(()),
+    }
+}
+
+/// Looks at persistent memory alone, and shows all of it.
+pub fn scan_scm(global: &Global) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let surroundings = Surroundings::of_this_process().context("looking at this process")?;
+    let (scm, bdev) = providers_of_this_host(&surroundings.default_state_dir);
+    let found = runtime.block_on(Scanner::new(scm, bdev, Vec::new()).scan_pmem())?;
+    match global.json {
+        true => print(&format!("{:#}\n", scm_data(&found))),
+        false => print(&scm_text(&found)),
     }
 }

@@ -6,7 +6,7 @@ use daos_control::Fault;
 use daos_control::client::{
     ControllerState, DeviceHealth, DeviceReport, EnginePlan, EngineVerdict, FormatPlan,
     FormatPreview, FormatPreviews, FormatReport, HostResults, HostSet, HostStorage, Medium,
-    MemoryInfo, NumaMemory, NvmeController, ScmMount, ScmNamespace, SmdDevice,
+    MemoryInfo, NumaMemory, NvmeController, ScmMount, ScmNamespace, ScmRegion, SmdDevice,
 };
 use serde_json::{Map, Value, json};
 
@@ -84,7 +84,7 @@ fn storage(found: &HostStorage) -> Value {
             "HealthState": module.health,
         })
     });
-    json!({
+    let mut value = json!({
         "nvme_devices": list(found.nvme.iter().map(controller).collect()),
         "scm_modules": list(modules.collect()),
         "scm_namespaces": list(found.scm_namespaces.iter().map(namespace).collect()),
@@ -92,6 +92,26 @@ fn storage(found: &HostStorage) -> Value {
         "smd_info": Value::Null,
         "reboot_required": false,
         "mem_info": found.memory.as_ref().map(memory),
+    });
+    // Ours: stock tools have no such rows, so they are there only where there is something in them.
+    if let (Some(fields), false) = (value.as_object_mut(), found.scm_regions.is_empty()) {
+        let rows = found.scm_regions.iter().map(region).collect();
+        fields.insert("scm_regions".to_owned(), Value::Array(rows));
+        fields.insert("scm_goals".to_owned(), json!(found.scm_goals));
+    }
+    value
+}
+
+fn region(region: &ScmRegion) -> Value {
+    json!({
+        "id": region.id,
+        "iset_id": region.iset_id,
+        "socket": region.socket,
+        "type": region.kind,
+        "capacity": region.capacity,
+        "free_capacity": region.free_capacity,
+        "health": region.health,
+        "module_ids": region.modules,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use daos_control::client::{
     DeviceHealth, HostResults, HostStorage, NvmeController, Roles, ScmModule, ScmNamespace,
+    ScmRegion,
 };
 
 use super::hosts::{HostNames, group_equal};
@@ -57,6 +58,13 @@ fn block(storage: &HostStorage) -> String {
     } else {
         out.push_str(&namespaces(&storage.scm_namespaces));
     }
+    if !storage.scm_regions.is_empty() {
+        out.push('\n');
+        out.push_str(&regions(&storage.scm_regions));
+    }
+    for goal in &storage.scm_goals {
+        out.push_str(&format!("Goal: {goal}\n"));
+    }
     out.push('\n');
     out.push_str(&controllers(&storage.nvme));
     out
@@ -100,6 +108,27 @@ fn namespaces(namespaces: &[ScmNamespace]) -> String {
         table.row([space.block_device.clone(), space.numa_node.to_string(), decimal(space.size)]);
     }
     or_none(&table, "No SCM namespaces found")
+}
+
+/// Ours: stock tools show no regions (T4).
+fn regions(regions: &[ScmRegion]) -> String {
+    let titles =
+        ["SCM Region", "Socket", "Type", "Capacity", "Free", "Health", "ISet ID", "Modules"];
+    let mut table = Table::new(titles);
+    for region in regions {
+        let modules: Vec<String> = region.modules.iter().map(ToString::to_string).collect();
+        table.row([
+            region.id.to_string(),
+            region.socket.to_string(),
+            region.kind.clone(),
+            binary(region.capacity),
+            binary(region.free_capacity),
+            region.health.clone(),
+            format!("{:#x}", region.iset_id),
+            modules.join(","),
+        ]);
+    }
+    table.text(0)
 }
 
 fn controllers(controllers: &[NvmeController]) -> String {

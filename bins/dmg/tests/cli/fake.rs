@@ -161,7 +161,8 @@ fn serve(listener: TcpListener, script: Arc<Mutex<Script>>, stopped: oneshot::Re
             .add_service(Scripted::<6>(script.clone()))
             .add_service(Scripted::<7>(script.clone()))
             .add_service(Scripted::<8>(script.clone()))
-            .add_service(Scripted::<9>(script))
+            .add_service(Scripted::<9>(script.clone()))
+            .add_service(Scripted::<10>(script))
             .serve_with_incoming_shutdown(incoming, stop)
             .await
             .unwrap();
@@ -178,7 +179,8 @@ macro_rules! named {
     };
 }
 named! { 0 "ctl.CtlSvc" 1 "mgmt.MgmtSvc" 2 "daosx.v1.Storage" 3 "daosx.v1.Host" 4 "daosx.v1.Members"
-5 "daosx.v1.Prepare" 6 "daosx.v1.Preflight" 7 "daosx.v1.Replica" 8 "daosx.v1.ManagementService" 9 "daosx.v1.Hardware" }
+5 "daosx.v1.Prepare" 6 "daosx.v1.Preflight" 7 "daosx.v1.Replica" 8 "daosx.v1.ManagementService" 9 "daosx.v1.Hardware"
+10 "daosx.v1.Pmem" }
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 

@@ -11,6 +11,7 @@ use crate::fake::Fake;
 use crate::run::Dmg;
 
 const SCAN: &str = "/ctl.CtlSvc/StorageScan";
+const PMEM: &str = "/daosx.v1.Pmem/Scan";
 const STOCK_FORMAT: &str = "/ctl.CtlSvc/StorageFormat";
 const PLAN: &str = "/daosx.v1.Storage/PlanFormat";
 const APPLY: &str = "/daosx.v1.Storage/ApplyFormat";
@@ -98,6 +99,38 @@ fn every_device_and_its_health_are_shown() {
     let nvme: Vec<(bool, bool)> =
         calls.iter().map(|call| call.nvme.unwrap()).map(|n| (n.basic, n.health)).collect();
     assert_eq!(nvme, [(false, false), (false, true)]);
+}
+
+/// R114, T4: what stock servers have no words for is asked of our own service, in a full scan only.
+#[test]
+fn regions_of_persistent_memory_are_shown() {
+    let regions = ours::PmemScanResp {
+        regions: vec![ours::PmemRegion {
+            id: 0,
+            iset_id: 0x2aba,
+            socket: 1,
+            kind: "AppDirect".into(),
+            capacity: 768 << 30,
+            free_capacity: 384 << 30,
+            health: "Normal".into(),
+            modules: vec![28, 40],
+        }],
+        goals: vec![ours::PmemGoal {
+            socket: 0,
+            module: "8089-a2-1748-00000001".into(),
+            text: "socket 0 module 8089-a2-1748-00000001: interleaved AppDirect at the next reboot"
+                .into(),
+        }],
+    };
+    let server = Fake::on("127.0.0.2").answers(SCAN, scanned("a")).answers(PMEM, regions);
+    Dmg::new(server.port(), "storage scan --verbose").run().is("storage_scan_regions");
+    let json = Dmg::new(server.port(), "storage scan --verbose -j").run().json();
+    let groups = json["response"]["HostStorage"].as_object().unwrap();
+    let storage = &groups.values().next().unwrap()["storage"];
+    assert_eq!(storage["scm_regions"][0]["iset_id"], 0x2aba);
+    assert_eq!(server.calls(PMEM).len(), 2);
+    assert_eq!(Dmg::new(server.port(), "storage scan").run().status(), 0);
+    assert!(server.calls(PMEM).is_empty(), "a summary does not ask");
 }
 
 /// Contract 7.5: RAM shows only to those who ask for usage, which is asked of hosts that show no SCM at all.

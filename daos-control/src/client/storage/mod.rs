@@ -16,5 +16,5 @@ pub use plan::{
 pub use prepare::{NvmePrepare, NvmeReset, PreparedController, PreparedNode, PreparedNvme};
 pub use scan::{
     ControllerState, DeviceHealth, HostStorage, MemoryInfo, NumaMemory, NvmeController,
-    NvmeNamespace, Roles, ScanDetail, ScmModule, ScmMount, ScmNamespace, SmdDevice,
+    NvmeNamespace, Roles, ScanDetail, ScmModule, ScmMount, ScmNamespace, ScmRegion, SmdDevice,
 };

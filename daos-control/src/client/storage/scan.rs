@@ -29,6 +29,10 @@ pub struct HostStorage {
     pub scm_modules: Vec<ScmModule>,
     /// Persistent memory namespaces, or the RAM that stands in for them.
     pub scm_namespaces: Vec<ScmNamespace>,
+    /// Regions of persistent memory; told in a full scan, and not by stock servers.
+    pub scm_regions: Vec<ScmRegion>,
+    /// Goals of persistent memory that wait for a reboot, in words; as the regions.
+    pub scm_goals: Vec<String>,
     /// Memory of the host, if it told.
     pub memory: Option<MemoryInfo>,
     /// Parts of the scan that failed; the other parts are still told (R92).
@@ -233,6 +237,27 @@ pub struct ScmMount {
     pub available_bytes: u64,
     /// Bytes a pool could use.
     pub usable_bytes: u64,
+}
+
+/// A region of persistent memory (T4).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ScmRegion {
+    /// Number of the region.
+    pub id: u32,
+    /// Id of its interleave set.
+    pub iset_id: u64,
+    /// Processor socket.
+    pub socket: u32,
+    /// AppDirect, AppDirectNotInterleaved, Volatile or Unknown.
+    pub kind: String,
+    /// Bytes.
+    pub capacity: u64,
+    /// Bytes not in a namespace.
+    pub free_capacity: u64,
+    /// Normal, Error, Pending, Locked or Unknown.
+    pub health: String,
+    /// Physical ids of its modules.
+    pub modules: Vec<u32>,
 }
 
 /// Memory of a host, in KiB and pages.

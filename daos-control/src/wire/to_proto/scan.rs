@@ -7,7 +7,7 @@ use daos_storage_nvme::{NvmeController, NvmeHealth};
 use daos_storage_scm::{ScmInventory, ScmModule, ScmNamespace};
 
 use super::state::{failed, succeeded};
-use crate::scan::{HostStorage, Scanner, SystemMemory, class_faults};
+use crate::scan::{HostStorage, Scanner, SystemMemory, class_faults, modules_fault};
 
 /// The answer to a scan; each part carries its own outcome. `rank_of` knows the rank of an engine by its index.
 #[must_use]
@@ -52,7 +52,10 @@ fn scm_part(
     ctl::ScanScmResp {
         modules: modules.iter().map(module).collect(),
         namespaces: namespaces.iter().map(|each| namespace(each, scanner, &rank_of)).collect(),
-        state: Some(succeeded("")),
+        state: Some(match modules_fault(found).filter(|_| namespaces.is_empty()) {
+            None => succeeded(""),
+            Some(fault) => failed(CtlErrScm, &fault),
+        }),
     }
 }
 

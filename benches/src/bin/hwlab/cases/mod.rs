@@ -6,6 +6,7 @@ mod nvme_power;
 mod nvme_prepare;
 mod nvme_scan;
 mod nvme_start;
+mod pmem;
 mod preflight;
 mod site;
 mod whole_flow;
@@ -53,4 +54,7 @@ pub const ALL: &[Case] = &[
         name: "preflight_names_what_is_missing_and_how_to_mend_it",
         run: preflight::remedies_make_ready,
     },
+    Case { name: "pmem_outlives_a_reboot_and_is_reset", run: pmem::outlives_a_reboot },
+    Case { name: "pmem_passes_the_suite_of_provisioning", run: pmem::passes_the_suite },
+    Case { name: "pmem_refuses_what_is_used", run: pmem::refuses_what_is_used },
 ];

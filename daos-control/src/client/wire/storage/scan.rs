@@ -2,13 +2,15 @@
 
 use daos_proto::ctl;
 use daos_proto::ctl::ctl_svc_client::CtlSvcClient;
+use daos_proto::daosx::v1 as ours;
+use daos_proto::daosx::v1::pmem_client::PmemClient;
 
 use super::super::{malformed, rank, stub};
 use super::failure;
 use crate::client::connect::Connection;
 use crate::client::storage::{
     ControllerState, DeviceHealth, HostStorage, MemoryInfo, NumaMemory, NvmeController,
-    NvmeNamespace, Roles, ScanDetail, ScmModule, ScmMount, ScmNamespace, SmdDevice,
+    NvmeNamespace, Roles, ScanDetail, ScmModule, ScmMount, ScmNamespace, ScmRegion, SmdDevice,
 };
 use crate::wire::CallError;
 
@@ -21,10 +23,43 @@ pub(in crate::client) async fn scan(
     let mut found = ask(connection.clone(), detail, false).await?;
     if found.scm_modules.is_empty() && found.scm_namespaces.is_empty() && found.problems.is_empty()
     {
-        let mounted = ask(connection, ScanDetail::Summary, true).await?;
+        let mounted = ask(connection.clone(), ScanDetail::Summary, true).await?;
         found.scm_namespaces = mounted.scm_namespaces;
     }
+    if detail == ScanDetail::Full {
+        add_regions(connection, &mut found).await;
+    }
     Ok(found)
+}
+
+/// What the scan of 2.8 has no words for. A server without our service has said all it can.
+async fn add_regions(connection: Connection, found: &mut HostStorage) {
+    let answer = connection
+        .call(ours::PmemScanReq {}, |channel, request| async move {
+            stub!(PmemClient, channel).scan(request).await
+        })
+        .await;
+    match answer {
+        Ok(answer) => {
+            found.scm_regions = answer.regions.into_iter().map(region).collect();
+            found.scm_goals = answer.goals.into_iter().map(|goal| goal.text).collect();
+        }
+        Err(CallError::Unimplemented(_)) => {}
+        Err(error) => found.problems.push(format!("regions of persistent memory: {error}")),
+    }
+}
+
+fn region(message: ours::PmemRegion) -> ScmRegion {
+    ScmRegion {
+        id: message.id,
+        iset_id: message.iset_id,
+        socket: message.socket,
+        kind: message.kind,
+        capacity: message.capacity,
+        free_capacity: message.free_capacity,
+        health: message.health,
+        modules: message.modules,
+    }
 }
 
 async fn ask(
@@ -56,6 +91,7 @@ async fn ask(
         scm_namespaces: scm.namespaces.into_iter().map(namespace).collect(),
         memory: answer.sys_mem_info.map(memory),
         problems: problems.into_iter().flatten().collect(),
+        ..HostStorage::default()
     })
 }
 
