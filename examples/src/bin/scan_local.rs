@@ -79,7 +79,7 @@ fn memory(found: &ScmInventory) -> Vec<Row> {
                 ["pmem".to_owned(), it.blockdev.clone(), gigabytes(it.size), node]
             })
             .collect(),
-        Discovered::Unknown { why, resolution } => {
+        Discovered::Unknown { why, resolution, .. } => {
             let text = format!("{why} ({resolution})");
             vec![["pmem".to_owned(), "?".to_owned(), String::new(), text]]
         }
