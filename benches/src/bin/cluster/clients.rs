@@ -99,7 +99,7 @@ impl Clients {
 
     /// Joins an engine.
     pub async fn join(&self, host: usize, ask: &JoinAsk) -> Ended<JoinAnswer> {
-        judged(self.server[host].join(ask, LIMIT).await)
+        judged(self.server[host].join(ask, LIMIT, &|_| {}).await)
     }
 
     /// Who leads, as this host knows.
