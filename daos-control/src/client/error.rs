@@ -47,7 +47,7 @@ pub enum ClientError {
         /// How long the leader was waited for.
         after: Duration,
         /// What the last try ended with.
-        last: CallError,
+        last: Box<CallError>,
     },
     /// There is no host to ask.
     #[error("the client configuration has an empty hostlist")]

@@ -75,7 +75,8 @@ where
         }
         match retry.after(&error, jitter(), asked, begun.elapsed()) {
             Next::NoLeader => {
-                return Err(ClientError::NoLeader { request, after: begun.elapsed(), last: error });
+                let (after, last) = (begun.elapsed(), Box::new(error));
+                return Err(ClientError::NoLeader { request, after, last });
             }
             Next::GiveUp if error.is_connection_failure() => {
                 return Err(ClientError::NoManagementService { last: error });
