@@ -76,7 +76,7 @@ fn ask_and_do(global: &Global, ask: PmemAsk, force: bool) -> Result<PmemPrepared
 
 /// Shows what is lost and asks until the answer is yes or no. No answer is no (R134).
 fn consent(plan: &str, mut answers: impl BufRead, mut errors: impl Write) -> Result<()> {
-    write!(errors, "{plan}WARNING: the above cannot be undone.\n")
+    writeln!(errors, "{plan}WARNING: the above cannot be undone.")
         .context("the plan cannot be shown")?;
     loop {
         write!(errors, "Are you sure you want to continue? (yes/no) ")?;
