@@ -196,7 +196,7 @@ proptest! {
                 ProvisionStep::CreateNamespace { region, modules, size_bytes } => {
                     let region = region_of(&facts, region);
                     prop_assert_eq!(&region.modules, modules);
-                    prop_assert!(*size_bytes > 0 && size_bytes % ALIGN == 0);
+                    prop_assert!(*size_bytes > 0 && size_bytes.is_multiple_of(ALIGN));
                     prop_assert!(region.region.kind != RegionKind::Volatile);
                     prop_assert!(!vendor || region.region.kind == RegionKind::AppDirect);
                     let healthy = !matches!(region.region.health, RegionHealth::Error | RegionHealth::Locked);
@@ -369,6 +369,6 @@ fn sizes_are_equal_and_aligned() {
         })
         .collect();
     assert_eq!(sizes.len(), 3);
-    assert!(sizes.iter().all(|size| size % ALIGN == 0 && *size == sizes[0]), "{sizes:?}");
+    assert!(sizes.iter().all(|size| size.is_multiple_of(ALIGN) && *size == sizes[0]), "{sizes:?}");
     assert!(64 * GIB - 3 * sizes[0] < 3 * ALIGN, "hardly anything is left over");
 }
