@@ -306,7 +306,7 @@ fn vfio_access() {
         found.device = Some(("/dev/vfio/7".into(), false));
     }
     let found = protects(&ram_and_nvme(""), &closed, "vfio-access", 1476);
-    assert_eq!(found.fix, "as root `daos_server nvme prepare 0000:81:00.0 -u bob`");
+    assert_eq!(found.fix, "as root `daos_server nvme prepare 0000:81:00.0 -p 2048 -u bob`");
     let mut unprepared = facts();
     for found in unprepared.controllers.iter_mut().flatten() {
         (found.driver, found.device) = (Some("nvme".to_owned()), None);
@@ -392,7 +392,7 @@ fn directories() {
         ]
     );
     assert!(found.iter().all(|each| (each.severity, each.code) == (Severity::Error, 1481)));
-    assert_eq!(found[1].fix, "as root `install -d -o bob /run/daos`");
+    assert_eq!(found[1].fix, "as root `mkdir -p /run/daos && chown bob /run/daos`");
     // An engine goes on without its log; the server makes its state directory itself.
     facts.places = vec![
         place(PlacePurpose::Log, "engines[0].log_file", "/var/log/x"),

@@ -3,7 +3,7 @@
 use super::super::facts::{ControllerFacts, Facts};
 use super::super::rules::Rule;
 use super::placement::engine_nodes;
-use super::{Findings, Problem};
+use super::{Findings, Problem, pages};
 use crate::config::{BdevMedia, EngineConfig, ScmTier};
 use crate::fault::code;
 
@@ -127,7 +127,9 @@ pub(super) fn access(findings: &mut Findings<'_>, facts: &Facts) {
                 driver.to_owned(),
             ),
         };
-        let fix = format!("as root `daos_server nvme prepare {address} -u {user}`");
+        // Without a number it would ask for one of its own.
+        let pages = pages::total(asked.config, &facts.host);
+        let fix = format!("as root `daos_server nvme prepare {address} -p {pages} -u {user}`");
         findings.protect(
             Problem::new(Rule::VfioAccess, code::HOST_VFIO_ACCESS, text, fix)
                 .about(address)

@@ -4,7 +4,7 @@ use super::super::facts::HostFacts;
 use super::super::rules::Rule;
 use super::placement::nodes_of_engines;
 use super::{Findings, Problem};
-use crate::config::{EngineConfig, sizing};
+use crate::config::{EngineConfig, ServerConfig, sizing};
 use crate::fault::code;
 use crate::prepare::spread_pages;
 use crate::scan::NodeMemory;
@@ -33,6 +33,14 @@ pub(super) fn count(findings: &mut Findings<'_>, facts: &HostFacts) {
     }
 }
 
+/// Pages for all engines together.
+pub(super) fn total(config: &ServerConfig, facts: &HostFacts) -> u64 {
+    match config.hugepages.count {
+        0 => sizing::least_hugepages(config, facts.cores, facts.memory.hugepage_mib()),
+        count => u64::from(count),
+    }
+}
+
 /// Every node of an engine has its share. Root is given what is missing by a start, as far as memory is there.
 pub(super) fn of_nodes(findings: &mut Findings<'_>, facts: &HostFacts, nodes: &[NodeMemory]) {
     let Some(asked) = findings.asked() else { return };
@@ -41,10 +49,7 @@ pub(super) fn of_nodes(findings: &mut Findings<'_>, facts: &HostFacts, nodes: &[
         return;
     }
     let page_mib = u64::from(facts.memory.hugepage_mib());
-    let total = match config.hugepages.count {
-        0 => sizing::least_hugepages(config, facts.cores, facts.memory.hugepage_mib()),
-        count => u64::from(count),
-    };
+    let total = total(config, facts);
     let mut used = nodes_of_engines(config, facts);
     used.retain(|node| nodes.iter().any(|memory| memory.node == *node));
     if used.is_empty() {

@@ -51,7 +51,7 @@ pub(super) fn directories(findings: &mut Findings<'_>, facts: &HostFacts, places
         } else {
             format!("user {} may not write to the directory for {purpose}", facts.user)
         };
-        let fix = format!("as root `install -d -o {} {path}`", facts.user);
+        let fix = format!("as root `mkdir -p {path} && chown {} {path}`", facts.user);
         let problem = Problem::new(Rule::Directories, code::HOST_DIRECTORY, text, fix)
             .about(&path)
             .at(&place.key)

@@ -16,14 +16,14 @@ fn configure(guest: &mut Guest, pages: u32) -> Result<()> {
     for (index, serial) in ["LAB-C", "LAB-A"].into_iter().enumerate() {
         let at = address(guest, serial)?;
         engines.push_str(&format!(
-            "- targets: 1\n  provider: ofi+tcp\n  fabric_iface: lo\n  fabric_iface_port: {}\n  pinned_numa_node: {index}\n  \
+            "- targets: 1\n  fabric_iface: lo\n  fabric_iface_port: {}\n  pinned_numa_node: {index}\n  \
              storage:\n  - {{class: dcpm, scm_mount: /mnt/d{index}, scm_list: [/dev/pmem{index}]}}\n  \
              - {{class: nvme, bdev_list: [\"{at}\"]}}\n",
             31416 + index * 1000
         ));
     }
     guest.shell.run(&format!(
-        "printf '%s' 'name: lab\nmgmt_svc_replicas: [127.0.0.1]\ntransport_config: {{allow_insecure: true}}\n\
+        "printf '%s' 'name: lab\nprovider: ofi+tcp\nmgmt_svc_replicas: [127.0.0.1]\ntransport_config: {{allow_insecure: true}}\n\
          socket_dir: /run/daos\nnr_hugepages: {pages}\nengines:\n{engines}' > /etc/server.yml
          printf '#!/bin/sh\n' > /usr/bin/daos_engine; chmod 755 /usr/bin/daos_engine"
     ))?;
