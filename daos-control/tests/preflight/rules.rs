@@ -367,6 +367,7 @@ fn tools() {
         [row(Severity::Error, 1479, "mkfs.ext4")]
     );
     assert_eq!(told(&pmem_and_nvme(""), &without("ndctl")), [row(Severity::Warning, 1, "ndctl")]);
+    assert_eq!(told(&pmem_and_nvme(""), &without("ipmctl")), [row(Severity::Notice, 1, "ipmctl")]);
     let mut bad = facts();
     for tool in bad.tools.iter_mut().filter(|tool| tool.name == "ipmctl") {
         tool.version = Some("02.00.00.3814".to_owned());

@@ -12,6 +12,8 @@ mod ndctl;
 mod observe;
 mod run;
 
+pub use self::ipmctl::BAD_VERSIONS as BAD_IPMCTL_VERSIONS;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,13 +1,13 @@
 //! Kernel modules and programs that the configured storage needs (R109, R113, R151).
 
+use daos_storage_scm::linux::BAD_IPMCTL_VERSIONS;
+
 use super::super::facts::{Facts, ModuleState, ToolFacts};
 use super::super::rules::Rule;
 use super::{Findings, Problem};
 use crate::config::{BdevMedia, EngineConfig, ScmTier};
 use crate::fault::code;
 
-/// Versions of ipmctl that damage the platform data of modules.
-const BAD_IPMCTL: [&str; 3] = ["02.00.00.3809", "02.00.00.3814", "02.00.00.3816"];
 /// What class dcpm needs.
 const DCPM_MODULES: [&str; 2] = ["nd_pmem", "ext4"];
 
@@ -111,6 +111,9 @@ fn one_tool(findings: &mut Findings<'_>, tool: &ToolFacts, need: &Need) {
         };
         match need {
             Need::Required => findings.require(problem("is not installed")),
+            Need::ToPrepare if name == "ipmctl" => findings.notice(problem(
+                "is not installed; Intel's modules are neither shown nor prepared without its library",
+            )),
             Need::ToPrepare => findings
                 .warn(problem("is not installed; persistent memory cannot be prepared without it")),
             Need::None if findings.asked().is_none() => {
@@ -122,7 +125,7 @@ fn one_tool(findings: &mut Findings<'_>, tool: &ToolFacts, need: &Need) {
     };
     let path = path.display().to_string();
     let version = tool.version.as_deref().unwrap_or_default();
-    if name == "ipmctl" && BAD_IPMCTL.contains(&version) {
+    if name == "ipmctl" && BAD_IPMCTL_VERSIONS.contains(&version) {
         let problem = Problem::new(
             Rule::Tools,
             code::BAD_VERSION_SOFTWARE_DEPENDENCY,

@@ -12,7 +12,7 @@ use crate::model::{MemoryGoal, PendingGoal, RegionHealth, ScmModule};
 use crate::pmem::{ModuleTool, ToolVersion, VendorRegion, VendorView};
 
 /// Versions that are known to report regions wrongly (2.8 refuses the same).
-const BAD_VERSIONS: &[&str] = &["02.00.00.3809", "02.00.00.3814", "02.00.00.3816"];
+pub const BAD_VERSIONS: &[&str] = &["02.00.00.3809", "02.00.00.3814", "02.00.00.3816"];
 
 /// The library.
 #[derive(Debug, Clone, Copy, Default)]
