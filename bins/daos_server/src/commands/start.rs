@@ -8,6 +8,7 @@ use daos_control::config::{
     self, CommandLine, ControlLogMask, Loaded, Surroundings, raw::RawConfig,
 };
 use daos_control::preflight::{Fitted, HostFacts, fit_to_host};
+use daos_control::prepare::memlock;
 use daos_control::server::{Parts, Server, StartOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{debug, info, warn};
@@ -39,6 +40,8 @@ pub fn run(global: &Global, options: &Start) -> Result<()> {
     // The disk may take longer for this than the rest of a start, and only the runtime's end waits for it.
     let (path, effective) = (loaded.path.clone(), loaded.effective.clone());
     let _saving = runtime.spawn_blocking(move || save_active(&path, &effective));
+    // Engines inherit it; what may be raised need not be complained of.
+    let _limit = memlock::raise();
     let facts =
         HostFacts::observe().context("looking at this host")?.with_devices_of(&loaded.config);
     let fitted = fit_to_host(&loaded, &facts).map_err(super::config::explained)?;
