@@ -86,13 +86,14 @@ impl Node {
                  kill $(cat /tmp/server.pid)
                  for i in $(seq 300); do [ -e /proc/$(cat /tmp/server.pid) ] || break; sleep 0.1; done
              fi
+             rm -f /tmp/server.log
              daos_server start -o /etc/server.yml > /tmp/server.log 2>&1 &
              echo $! > /tmp/server.pid"
         ))?;
         // Until it listens or is gone.
         self.guest.shell.run(
             "for i in $(seq 500); do
-                 grep -q listening /tmp/server.log && exit 0
+                 grep -qs listening /tmp/server.log && exit 0
                  [ -e /proc/$(cat /tmp/server.pid) ] || break
                  sleep 0.2
              done; cat /tmp/server.log; exit 1",
@@ -230,11 +231,12 @@ fn play(lab: &Lab, place: &Path, first: &mut Node, second: &mut Node) -> Result<
 
 /// Both scans from the host: what QEMU was given.
 fn looks(dmg: &Dmg<'_>, both: &str) -> Result<()> {
-    let (listed, _) = dmg.run(both, &["storage", "scan", "--verbose"])?;
-    for serial in ["NET-1", "NET-2"] {
-        ensure!(listed.contains(serial), "no {serial}: {listed}");
+    for (host, serial) in both.split(',').zip(["NET-1", "NET-2"]) {
+        let listed = dmg.json(host, &["storage", "scan", "--verbose"])?.to_string();
+        for word in [serial, "pmem0", "pmem1"] {
+            ensure!(listed.contains(word), "no {word}: {listed}");
+        }
     }
-    ensure!(listed.contains("pmem0") && listed.contains("pmem1"), "{listed}");
     let fabrics = dmg.json(both, &["network", "scan", "-p", "ofi+tcp"])?;
     let groups = fabrics["HostFabrics"].as_object().context("fabrics")?;
     ensure!(groups.len() == 1, "both guests have the same interfaces: {fabrics:#}");
