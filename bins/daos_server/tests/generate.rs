@@ -83,7 +83,7 @@ async fn r43_a_server_without_engines_runs_no_program_and_can_be_asked() -> rig:
         let engines = |text: &str| text.split_once("engines:").map(|(_, rest)| rest.to_owned());
         assert_eq!(engines(&asked.stdout), engines(text(&local.stdout)));
     }
-    let (status, _) = host.stop_server().await?;
-    assert!(status.success());
+    let (status, log) = host.stop_server().await?;
+    assert!(status.success(), "{status}: {log:?}");
     Ok(())
 }

@@ -3,7 +3,7 @@
 #![allow(unsafe_code)] // a library in C
 
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
@@ -71,12 +71,41 @@ pub(super) struct Answer {
 
 /// Asks the library; `None` where it is not installed.
 pub(super) fn ask() -> Option<Answer> {
-    // Loaded once and never unloaded: providers leave threads and handlers behind.
+    // Loaded once and never unloaded: providers leave threads behind.
     static CALLS: OnceLock<Option<Calls>> = OnceLock::new();
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let _handlers = SignalHandlers::save();
     let calls = CALLS.get_or_init(load).as_ref()?;
     // SAFETY: the function takes nothing.
     let version = unsafe { (calls.version)() };
     Some(Answer { version: (version >> 16, version & 0xffff), ways: ways(calls) })
+}
+
+/// The handlers of signals as they were. Some providers (psm2, psm3) put their own in place of ours when they are looked at, and a
+/// server would end at a SIGTERM without a word. Put back when this goes.
+struct SignalHandlers(Vec<(c_int, libc::sigaction)>);
+
+impl SignalHandlers {
+    fn save() -> Self {
+        let save = |signal: c_int| {
+            // SAFETY: all zeros is a valid value, which the call replaces.
+            let mut handler: libc::sigaction = unsafe { std::mem::zeroed() };
+            // SAFETY: without a new handler nothing changes; `handler` is a valid place for the old one.
+            let status = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut handler) };
+            (status == 0).then_some((signal, handler))
+        };
+        Self((1..=libc::SIGSYS).filter_map(save).collect())
+    }
+}
+
+impl Drop for SignalHandlers {
+    fn drop(&mut self) {
+        for (signal, handler) in &self.0 {
+            // SAFETY: the handler was in force before. SIGKILL and SIGSTOP are refused, which changes nothing.
+            unsafe { libc::sigaction(*signal, handler, std::ptr::null_mut()) };
+        }
+    }
 }
 
 fn load() -> Option<Calls> {
@@ -125,4 +154,32 @@ fn text(place: *const c_char) -> Option<String> {
     }
     // SAFETY: names in the list are texts that end with a zero byte and live as long as it.
     Some(unsafe { CStr::from_ptr(place) }.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SignalHandlers;
+
+    extern "C" fn handler(_: libc::c_int) {}
+
+    fn current() -> libc::sighandler_t {
+        SignalHandlers::save()
+            .0
+            .iter()
+            .find(|(signal, _)| *signal == libc::SIGWINCH)
+            .unwrap()
+            .1
+            .sa_sigaction
+    }
+
+    #[test]
+    fn handlers_that_a_library_replaced_are_put_back() {
+        let before = current();
+        let saved = SignalHandlers::save();
+        // SAFETY: the handler does nothing.
+        unsafe { libc::signal(libc::SIGWINCH, handler as *const () as libc::sighandler_t) };
+        assert_ne!(current(), before);
+        drop(saved);
+        assert_eq!(current(), before);
+    }
 }

@@ -157,7 +157,7 @@ fn r60_r65_r177_every_block_of_every_page_is_what_the_code_makes() {
             );
         }
     }
-    assert_eq!(pages.len(), 7);
+    assert_eq!(pages.len(), 8);
 }
 
 #[test]
