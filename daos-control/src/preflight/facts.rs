@@ -26,7 +26,7 @@ pub struct HostFacts {
     pub iommu: Vec<String>,
     /// Kernel modules.
     pub modules: Modules,
-    /// Limit on locked memory in bytes; `None` for no limit.
+    /// Hard limit on locked memory in bytes, to which a start raises its own; `None` for no limit.
     pub memlock: Option<u64>,
     /// Interfaces and NUMA nodes.
     pub network: Network,

@@ -39,7 +39,8 @@ impl HostFacts {
             transparent_hugepages: thp.unwrap_or_default(),
             iommu: names(&roots.sys.join("class/iommu")),
             modules: modules::find(roots),
-            memlock: rustix::process::getrlimit(rustix::process::Resource::Memlock).current,
+            // A start raises its own limit as far as this.
+            memlock: rustix::process::getrlimit(rustix::process::Resource::Memlock).maximum,
             network: network.map_err(io::Error::other)?,
             devices: DeviceNames::default(),
         })
