@@ -79,9 +79,11 @@ pub fn automatic(lab: &Lab) -> Result<()> {
         "/etc/control.yml",
         "name: lab\nhostlist: [127.0.0.1]\ntransport_config: {allow_insecure: true}\n",
     )?;
-    guest
-        .shell
-        .run("chmod 755 /usr/bin/daos_engine; mkdir -p /run/daos/sockets /run/daos/state")?;
+    // Scans here have no configuration: they look for the record of prepare in the usual place.
+    guest.shell.run(
+        "chmod 755 /usr/bin/daos_engine; mkdir -p /run/daos/sockets /run/daos/state /var/lib; \
+         rm -rf /var/lib/daos_server; ln -s /run/daos/state /var/lib/daos_server",
+    )?;
     let (listed, other) = (address(&mut guest, "LAB-A")?, address(&mut guest, "LAB-B")?);
 
     refuses_wrong_values(&mut guest, &listed)?;

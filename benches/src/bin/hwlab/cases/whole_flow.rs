@@ -104,7 +104,7 @@ impl Node {
     fn log(&mut self) -> String {
         self.guest
             .shell
-            .try_run("tail -n 40 /tmp/server.log")
+            .try_run("grep -v SystemQuery /tmp/server.log | tail -n 40")
             .map(|ran| ran.output)
             .unwrap_or_default()
     }
