@@ -10,6 +10,8 @@ use crate::guest::{Guest, Lab};
 use crate::hardware::Hardware;
 
 const UP: Duration = Duration::from_secs(60);
+/// Where root's server has its sockets.
+const PLACE: &str = "/run/daos";
 const DMG: &str = "dmg -o /etc/control.yml";
 
 /// A program in place of the real engine: notes how it was started, leaves the controllers alone, and serves as the stand-in does.
@@ -26,10 +28,15 @@ exec daos_io_server $kept
 
 /// The configuration of a server with one engine on node 1; real data plane, so that all rules hold.
 fn config(place: &str, port: u16, pages: u64, list: &str) -> String {
+    // Scans here have no configuration: they look for the record of prepare in the usual place.
+    let state = match place {
+        PLACE => "/var/lib/daos_server".to_owned(),
+        other => format!("{other}/state"),
+    };
     format!(
         "name: lab\nmgmt_svc_replicas: [127.0.0.1:{port}]\nport: {port}\ntransport_config: {{allow_insecure: true}}\n\
          provider: ofi+tcp\nallow_thp: true\nsystem_ram_reserved: 1\nnr_hugepages: {pages}\nsocket_dir: {place}/sockets\n\
-         state_dir: {place}/state\nengines:\n- fabric_iface: lo\n  fabric_iface_port: {}\n  targets: 1\n  \
+         state_dir: {state}\nengines:\n- fabric_iface: lo\n  fabric_iface_port: {}\n  targets: 1\n  \
          pinned_numa_node: 1\n  storage:\n  - {{class: ram, scm_mount: /mnt, scm_size: 4}}\n  \
          - {{class: nvme, bdev_list: [\"{list}\"]}}\n",
         port + 1000
@@ -79,11 +86,7 @@ pub fn automatic(lab: &Lab) -> Result<()> {
         "/etc/control.yml",
         "name: lab\nhostlist: [127.0.0.1]\ntransport_config: {allow_insecure: true}\n",
     )?;
-    // Scans here have no configuration: they look for the record of prepare in the usual place.
-    guest.shell.run(
-        "chmod 755 /usr/bin/daos_engine; mkdir -p /run/daos/sockets /run/daos/state /var/lib; \
-         rm -rf /var/lib/daos_server; ln -s /run/daos/state /var/lib/daos_server",
-    )?;
+    guest.shell.run("chmod 755 /usr/bin/daos_engine; mkdir -p /run/daos/sockets")?;
     let (listed, other) = (address(&mut guest, "LAB-A")?, address(&mut guest, "LAB-B")?);
 
     refuses_wrong_values(&mut guest, &listed)?;
@@ -91,7 +94,7 @@ pub fn automatic(lab: &Lab) -> Result<()> {
     ensure!(guest.shell.run(NODE_PAGES)?.trim() == "0 0");
     ensure!(drivers(&mut guest)? == ["nvme"; 3]);
 
-    write(&mut guest, "/etc/server.yml", &config("/run/daos", 10001, 64, &listed))?;
+    write(&mut guest, "/etc/server.yml", &config(PLACE, 10001, 64, &listed))?;
     start(&mut guest)?;
     ensure!(guest.shell.run(NODE_PAGES)?.trim() == "0 64", "pages on the engine's node only");
     ensure!(drivers(&mut guest)? == ["nvme"; 3], "a format still sees what is on the controller");
@@ -120,16 +123,16 @@ pub fn automatic(lab: &Lab) -> Result<()> {
 
 fn refuses_wrong_values(guest: &mut Guest, listed: &str) -> Result<()> {
     let start = "daos_server start -o /etc/server.yml";
-    let nowhere = config("/run/daos", 10001, 64, listed)
-        .replace("pinned_numa_node: 1", "pinned_numa_node: 5");
+    let nowhere =
+        config(PLACE, 10001, 64, listed).replace("pinned_numa_node: 1", "pinned_numa_node: 5");
     write(guest, "/etc/server.yml", &nowhere)?;
     let told = guest.shell.refused(start, "engines are placed on NUMA node 5")?;
     ensure!(told.contains("code = 1453"), "{told}");
-    write(guest, "/etc/server.yml", &config("/run/daos", 10001, 64, "0000:99:00.0"))?;
+    write(guest, "/etc/server.yml", &config(PLACE, 10001, 64, "0000:99:00.0"))?;
     let told = guest.shell.refused(start, "engine 0: there is no NVMe controller 0000:99:00.0")?;
     ensure!(told.contains("code = 304"), "{told}");
     let left_out =
-        format!("bdev_include: [\"0000:99:00.0\"]\n{}", config("/run/daos", 10001, 64, listed));
+        format!("bdev_include: [\"0000:99:00.0\"]\n{}", config(PLACE, 10001, 64, listed));
     write(guest, "/etc/server.yml", &left_out)?;
     let told =
         guest.shell.refused(start, "bdev_include, bdev_exclude or disable_vmd keeps the server")?;

@@ -128,7 +128,7 @@ pub fn outlives_a_reboot(lab: &Lab) -> Result<()> {
     let spaces = known(&ready, "namespaces")?;
     ensure!(nodes(&spaces, "numa_node") == [0, 1], "{ready:#}");
     ensure!(spaces.iter().all(|space| space["mode"] == "fsdax"), "{ready:#}");
-    let again = json(&mut guest, "daos_server -j storage prepare --scm-only")?;
+    let again = json(&mut guest, "daos_server -j storage prepare --scm-only")?["SCM"].take();
     ensure!(
         again["verdict"] == "already_prepared" && again["reboot_required"] == false,
         "{again:#}"
@@ -205,16 +205,16 @@ pub fn passes_the_suite(lab: &Lab) -> Result<()> {
 /// R127, R128 on real devices: somebody's file system is refused plainly, and what is mounted with every option.
 fn formats_only_what_it_may(guest: &mut Guest) -> Result<()> {
     serve(guest)?;
-    let format = "dmg -o /etc/control.yml storage format --force";
-    guest.shell.refused(format, "not a DAOS storage")?;
+    let format = "dmg -o /etc/control.yml storage format";
+    guest.shell.refused(format, "label \"keep\"")?;
     let device = device(guest, 0)?;
     guest
         .shell
         .run(&format!("mkdir -p /tmp/m && mount {device} /tmp/m && echo keep > /tmp/m/file"))?;
-    guest.shell.refused(&format!("{format} --reformat"), "is mounted at /tmp/m")?;
+    guest.shell.refused(&format!("{format} --reformat --yes"), "is mounted at /tmp/m")?;
     guest.shell.run("[ $(cat /tmp/m/file) = keep ] && umount /tmp/m")?;
     // The other engine may run by now, which is told as well.
-    guest.shell.try_run(&format!("{format} --reformat"))?;
+    guest.shell.try_run(&format!("{format} --reformat --yes"))?;
     members(guest, 0)?;
     stop(guest)?;
     guest.shell.run("umount /mnt/daos0 /mnt/daos1")?;

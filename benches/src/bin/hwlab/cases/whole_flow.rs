@@ -101,6 +101,15 @@ impl Node {
         Ok(())
     }
 
+    /// The stand-in data plane drives no NVMe controllers: it is started without their configuration.
+    fn engine_without_nvme(&mut self) -> Result<()> {
+        self.guest.shell.run(&format!(
+            "mv /usr/bin/daos_io_server /usr/bin/io_server && cat > /usr/bin/daos_io_server <<'END'\n{ENGINE}END\n\
+             chmod 755 /usr/bin/daos_io_server"
+        ))?;
+        Ok(())
+    }
+
     fn log(&mut self) -> String {
         self.guest
             .shell
@@ -109,6 +118,16 @@ impl Node {
             .unwrap_or_default()
     }
 }
+
+/// Drops the option that names the devices.
+const ENGINE: &str = r#"#!/bin/sh
+kept=
+while [ $# -gt 0 ]; do
+    if [ "$1" = -n ]; then shift; else kept="$kept $1"; fi
+    shift
+done
+exec io_server $kept
+"#;
 
 /// `dmg` on the host.
 struct Dmg<'a> {
@@ -202,6 +221,8 @@ fn play(lab: &Lab, place: &Path, first: &mut Node, second: &mut Node) -> Result<
     let both = format!("{},{}", first.address, second.address);
     looks(&dmg, &both)?;
     let config = proposal(lab, &dmg, place, &both, first)?;
+    first.engine_without_nvme()?;
+    second.engine_without_nvme()?;
     first.serve(&config)?;
     second.serve(&config)?;
 
