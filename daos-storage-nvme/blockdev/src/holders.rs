@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
+use rustix::fs::{AtFlags, CWD, FileType, StatxFlags, statx};
 use serde::{Deserialize, Serialize};
 
 use crate::{BlockdevError, DeviceNumber, mounts};
@@ -58,10 +58,11 @@ pub fn holders_of_mount(path: &Path) -> Result<Vec<ProcessRef>, BlockdevError> {
 /// # Errors
 /// `/proc` cannot be read.
 pub fn openers_of_device(number: DeviceNumber) -> Result<Vec<ProcessRef>, BlockdevError> {
-    openers(|object| object.block_device == Some(number))
+    openers(|object| object.device == Some((FileType::BlockDevice, number)))
 }
 
-/// Processes, other than this one, that have the file open or mapped.
+/// Processes, other than this one, that have the file open or mapped. A device node stands for its device: whoever opened it through
+/// another node has it open too, as containers and virtual machines do, which have a `/dev` of their own.
 ///
 /// # Errors
 /// The file or `/proc` cannot be read.
@@ -69,8 +70,11 @@ pub fn openers_of_file(path: &Path) -> Result<Vec<ProcessRef>, BlockdevError> {
     let file = object_at(path).map_err(|error| {
         BlockdevError::from_io(path, "look at the file", std::io::Error::from(error))
     })?;
-    let is_it =
-        |object: &Object| (object.file_system, object.inode) == (file.file_system, file.inode);
+    let is_it = |object: &Object| match (file.device, object.device) {
+        (Some(device), Some(other)) => device == other,
+        (None, None) => (object.file_system, object.inode) == (file.file_system, file.inode),
+        _ => false,
+    };
     users(|proc_dir| {
         descriptors(proc_dir).any(|object| is_it(&object))
             || maps_file(proc_dir, file.file_system, file.inode)
@@ -177,21 +181,22 @@ struct Object {
     file_system: DeviceNumber,
     inode: u64,
     mount_id: Option<u64>,
-    block_device: Option<DeviceNumber>,
+    /// Of a device node: what sort, and which device it stands for.
+    device: Option<(FileType, DeviceNumber)>,
 }
 
 fn object_at(path: &Path) -> rustix::io::Result<Object> {
     let wanted = StatxFlags::TYPE | StatxFlags::INO | StatxFlags::MNT_ID;
     // Without the sync a dead network file system elsewhere does not make this hang.
     let facts = statx(CWD, path, AtFlags::STATX_DONT_SYNC, wanted)?;
-    let is_block = rustix::fs::FileType::from_raw_mode(u32::from(facts.stx_mode))
-        == rustix::fs::FileType::BlockDevice;
+    let sort = FileType::from_raw_mode(u32::from(facts.stx_mode));
+    let is_node = matches!(sort, FileType::BlockDevice | FileType::CharacterDevice);
+    let number = DeviceNumber { major: facts.stx_rdev_major, minor: facts.stx_rdev_minor };
     Ok(Object {
         file_system: DeviceNumber { major: facts.stx_dev_major, minor: facts.stx_dev_minor },
         inode: facts.stx_ino,
         mount_id: (facts.stx_mask & StatxFlags::MNT_ID.bits() != 0).then_some(facts.stx_mnt_id),
-        block_device: is_block
-            .then_some(DeviceNumber { major: facts.stx_rdev_major, minor: facts.stx_rdev_minor }),
+        device: is_node.then_some((sort, number)),
     })
 }
 

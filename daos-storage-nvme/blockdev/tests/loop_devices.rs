@@ -10,7 +10,7 @@ use daos_blockdev::testing::{
 };
 use daos_blockdev::{
     Content, DeviceKind, DeviceUse, EDGE_BYTES, ExclusiveClaim, HolderKind, SignatureKind,
-    file_uses, holders_of_mount, identify, inspect, mount_at, submounts_of,
+    file_uses, holders_of_mount, identify, inspect, mount_at, openers_of_file, submounts_of,
 };
 
 const SIZE: u64 = 24 << 20;
@@ -341,6 +341,28 @@ fn a_process_that_has_the_device_or_file_open_is_named() {
     let Some(device) = LoopDevice::attach(test, SIZE) else { return };
     let child = opener(device.path());
     assert!(open_by(&inspect(device.path()).expect("inspect").uses, &child));
+}
+
+/// libvirt and container runtimes make nodes of their own for the devices that they pass on.
+#[test]
+fn a_process_that_has_a_device_open_through_another_node_is_named() {
+    let test = "a_device_open_through_another_node";
+    let dir = tempfile::tempdir().expect("directory");
+    let node = dir.path().join("node");
+    let made = run("mknod", &[node.to_str().expect("UTF-8"), "c", "1", "7"]);
+    let made = made.is_ok_and(|output| output.status.success());
+    // A file system without devices lets it be made, but not opened.
+    let Some(opened) = made.then(|| File::open(&node).ok()).flatten() else {
+        skipped(test, "the right to make a device node");
+        return;
+    };
+    let mut sleep = Command::new("sleep");
+    let child = sleep.arg("600").stdin(opened).spawn().map(ChildGuard).expect("sleep");
+    let openers = openers_of_file(Path::new("/dev/full")).expect("openers");
+    assert!(openers.iter().any(|process| process.pid == child.0.id()), "{openers:?}");
+    // Another device is another one, also where its node lies beside.
+    let others = openers_of_file(Path::new("/dev/zero")).expect("openers");
+    assert!(others.iter().all(|process| process.pid != child.0.id()), "{others:?}");
 }
 
 #[test]
