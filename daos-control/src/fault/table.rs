@@ -367,7 +367,6 @@ faults! {
     1447 BDEV_NOT_GIVEN_BACK "bdev" "a format failed, and the controller could not be given back to its driver for user space"
     1450 PREPARE_NEEDS_ROOT "storage" "making NVMe controllers ready for engines, or giving them back, needs root"
     1451 START_CONTROLLERS_LEFT_OUT "storage" "controllers of engines are kept from the automatic prepare and are not ready"
-    1452 START_MEMLOCK_TOO_LOW "server" "engines may not lock as much memory as VFIO needs"
     1453 START_TOO_FEW_HUGEPAGES "storage" "a NUMA node has too few huge pages for the engines, and the server cannot set them"
     1454 CLIENT_NO_PREPARE_SERVICE "client" "a server cannot be asked to make storage ready"
     1455 STORAGE_ENGINE_BUSY "storage" "an engine has the storage that is to be made ready or given back"

@@ -4,6 +4,9 @@ use std::path::Path;
 
 use super::error::GenerateError;
 
+/// Name of a system that nobody named, and its port (contract 5.5).
+const DEFAULT_SYSTEM: &str = "daos_server";
+const DEFAULT_PORT: u16 = 10001;
 /// More replicas only make every write slower (contract 5.5).
 const MAX_REPLICAS: usize = 7;
 /// First fabric port of engine 0, and how far the next engine's is from it.
@@ -14,10 +17,12 @@ const MAX_ENGINES: u32 = 32;
 
 /// Kind of network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum NetClass {
     /// ARPHRD 1.
     Ethernet,
     /// ARPHRD 32.
+    #[cfg_attr(feature = "clap", value(name = "infiniband"))]
     InfiniBand,
 }
 
@@ -31,41 +36,84 @@ impl NetClass {
 }
 
 /// Wishes; the default is every NUMA node that has persistent memory, SSDs and an interface.
+///
+/// With the feature `clap` they are options of a command line, all but the first three fields, which each program has its own
+/// source for.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(clap::Args))]
 pub struct Options {
     /// Name of the system.
+    #[cfg_attr(feature = "clap", arg(skip = DEFAULT_SYSTEM))]
     pub system: String,
     /// Port of the control plane.
+    #[cfg_attr(feature = "clap", arg(skip = DEFAULT_PORT))]
     pub port: u16,
     /// Work without certificates.
+    #[cfg_attr(feature = "clap", arg(skip))]
     pub insecure: bool,
-    /// Hosts of the management service; empty: chosen from the hosts.
+    /// Hosts of the management service, an odd number, separated by commas [default: the first three hosts].
+    #[cfg_attr(
+        feature = "clap",
+        arg(
+            short = 'r',
+            long = "ms-replicas",
+            aliases = ["mgmt-svc-replicas", "access-points"],
+            value_delimiter = ',',
+            value_name = "HOSTS"
+        )
+    )]
     pub replicas: Vec<String>,
-    /// Engines on every host, 1 to 32; none: as many as its NUMA nodes can carry.
+    /// Engines on each host, 1 to 32 [default: one for each NUMA node that can carry one].
+    #[cfg_attr(feature = "clap", arg(short = 'e', long = "num-engines", value_name = "NUMBER"))]
     pub engines: Option<u32>,
-    /// Fewest SSDs an engine may have; 0 is the same as `scm_only`.
+    /// Fewest SSDs of an engine; 0 means --scm-only.
+    #[cfg_attr(
+        feature = "clap",
+        arg(long = "min-ssds", value_name = "NUMBER", default_value_t = 1)
+    )]
     pub min_ssds: u32,
-    /// No SSDs.
+    /// Engines without SSDs.
+    #[cfg_attr(feature = "clap", arg(short = 's', long = "scm-only"))]
     pub scm_only: bool,
     /// Only interfaces of this kind.
+    #[cfg_attr(feature = "clap", arg(short = 'c', long = "net-class", value_enum))]
     pub net_class: Option<NetClass>,
-    /// Only this provider.
+    /// Only this fabric provider [default: the best one].
+    #[cfg_attr(feature = "clap", arg(short = 'p', long = "net-provider", value_name = "PROVIDER"))]
     pub provider: Option<String>,
-    /// Only these interfaces; empty: any.
+    /// Only these interfaces, separated by commas.
+    #[cfg_attr(
+        feature = "clap",
+        arg(long = "net-ifaces", value_delimiter = ',', value_name = "NAMES")
+    )]
     pub interfaces: Vec<String>,
-    /// First fabric port of each engine; empty: 31316 and every thousandth after it.
+    /// First fabric port of each engine, separated by commas [default: 31316,32316,...].
+    #[cfg_attr(
+        feature = "clap",
+        arg(long = "fabric-ports", value_delimiter = ',', value_name = "PORTS")
+    )]
     pub fabric_ports: Vec<u16>,
     /// RAM instead of persistent memory.
+    #[cfg_attr(feature = "clap", arg(short = 't', long = "use-tmpfs-scm"))]
     pub tmpfs: bool,
-    /// Directory for metadata on a disk; with `tmpfs` only.
+    /// Directory for metadata on a disk; goes with --use-tmpfs-scm.
+    #[cfg_attr(
+        feature = "clap",
+        arg(
+            short = 'm',
+            long = "control-metadata-path",
+            visible_alias = "metadata-path",
+            value_name = "DIR"
+        )
+    )]
     pub control_metadata: Option<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
-            system: "daos_server".to_owned(),
-            port: 10001,
+            system: DEFAULT_SYSTEM.to_owned(),
+            port: DEFAULT_PORT,
             insecure: false,
             replicas: Vec::new(),
             engines: None,

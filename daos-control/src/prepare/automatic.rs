@@ -11,7 +11,6 @@ use daos_storage_nvme::{
 };
 use tracing::{error, info, warn};
 
-use super::memlock;
 use super::needs::{HostNow, StartNeeds};
 use crate::config::{DataPlane, ServerConfig};
 use crate::fault::Fault;
@@ -80,19 +79,8 @@ impl AutomaticPrepare {
     async fn look(&self) -> Result<SystemMemory, Fault> {
         let memory = memory::observe()?;
         let controllers = if self.needs.has_nvme() { self.scan().await? } else { Vec::new() };
-        let limit = if self.needs.has_nvme() { memlock::raise() } else { memlock::current() };
-        let host = HostNow {
-            memory: &memory,
-            controllers: &controllers,
-            memlock: limit,
-            is_root: self.may_act,
-        };
+        let host = HostNow { memory: &memory, controllers: &controllers, is_root: self.may_act };
         first_of(self.needs.lacking(&host))?;
-        if self.needs.has_nvme()
-            && let Some(notice) = memlock::notice(limit, self.may_act, self.needs.dma_mib)
-        {
-            warn!("{notice}");
-        }
         Ok(memory)
     }
 

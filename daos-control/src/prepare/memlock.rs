@@ -1,35 +1,27 @@
-//! Memory that an engine may lock: VFIO needs it, and what the server may lock its engines may too.
+//! Memory that an engine may lock: VFIO locks all that a device may reach, in the name of the process that has the device.
 //!
-//! `lacking` is pure; `raise` changes the limit of this process, which engines inherit.
+//! `needed` is pure; `raise` changes the limit of this process, which engines inherit. Preflight compares the two.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::fault::{Fault, code};
+use super::needed_pages;
+use crate::config::{HostMemory, ServerConfig, sizing};
 
-/// Least number of bytes with which an engine finds its controllers through VFIO (seed 2.7).
-pub const LEAST_MEMLOCK: u64 = 64 << 20;
+/// What an engine locks beside its memory for DMA, bytes (seed 2.7).
+const BESIDE_DMA: u64 = 64 << 20;
 
-/// The fault of a limit that is too low. The kernel does not hold root to it.
+/// Bytes that the largest engine with NVMe locks: the limit is one for each process, not one for all. 64 MiB without engines.
 #[must_use]
-pub fn lacking(limit: Option<u64>, is_root: bool) -> Option<Fault> {
-    let limit = limit.filter(|limit| *limit < LEAST_MEMLOCK && !is_root)?;
-    Some(Fault::new(
-        "server",
-        code::START_MEMLOCK_TOO_LOW,
-        format!("engines may lock {limit} bytes of memory, VFIO needs {LEAST_MEMLOCK} at least"),
-        "set LimitMEMLOCK=infinity in the unit of the server, or 'USER - memlock unlimited' in /etc/security/limits.d/",
-    ))
-}
-
-/// What to tell when an engine could not lock all the memory it may use for DMA.
-#[must_use]
-pub fn notice(limit: Option<u64>, is_root: bool, dma_mib: u64) -> Option<String> {
-    let wanted = (dma_mib << 20).saturating_add(LEAST_MEMLOCK);
-    let limit = limit.filter(|limit| *limit < wanted && !is_root)?;
-    Some(format!(
-        "engines may lock {} MiB of memory and use up to {dma_mib} MiB for DMA: set LimitMEMLOCK=infinity in the unit of the server",
-        limit >> 20
-    ))
+pub fn needed(config: Option<&ServerConfig>, cores: u32, memory: &HostMemory) -> u64 {
+    let page_mib = memory.hugepage_mib();
+    let engines = config.iter().flat_map(|config| {
+        // With `set_hugepages` it is a share of what is free when the engine starts: at most all that will be there.
+        let pages = needed_pages(config, cores, page_mib).max(memory.hugepages_total);
+        let free_mib = pages.saturating_mul(page_mib.into());
+        let with_nvme = config.engines.iter().filter(|engine| engine.has_nvme());
+        with_nvme.map(move |engine| sizing::dma_mib(config, engine, cores, free_mib))
+    });
+    engines.max().unwrap_or(0).saturating_mul(1 << 20).saturating_add(BESIDE_DMA)
 }
 
 /// Raises the limit of this process as far as it may, and gives what it is then.
@@ -49,40 +41,37 @@ pub fn raise() -> Option<u64> {
     getrlimit(Resource::Memlock).current
 }
 
-/// The limit as it is.
-#[must_use]
-pub fn current() -> Option<u64> {
-    getrlimit(Resource::Memlock).current
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_low_limit_refuses_a_plain_user_and_not_root() {
-        let low = lacking(Some(LEAST_MEMLOCK - 1), false).expect("a fault");
-        assert_eq!(low.code, 1452);
-        assert!(low.resolution.contains("LimitMEMLOCK=infinity"), "{low}");
-        assert_eq!(lacking(Some(LEAST_MEMLOCK - 1), true), None);
-        assert_eq!(lacking(Some(LEAST_MEMLOCK), false), None);
-        assert_eq!(lacking(None, false), None);
-    }
-
-    #[test]
-    fn a_limit_below_the_memory_for_dma_is_told() {
-        let told = notice(Some(2 << 30), false, 4096).expect("a notice");
-        assert!(told.contains("2048 MiB") && told.contains("4096 MiB"), "{told}");
-        assert_eq!(notice(Some(5 << 30), false, 4096), None);
-        assert_eq!(notice(None, false, 4096), None);
-        assert_eq!(notice(Some(0), true, 4096), None);
+    fn each_engine_locks_its_own_memory() {
+        let engines: String = (0..2)
+            .map(|index| {
+                format!(
+                    "- {{fabric_iface: lo, fabric_iface_port: {}, targets: 4, storage: [{{class: ram, scm_mount: /mnt/d{index}}}, \
+                     {{class: nvme, bdev_list: [\"0000:8{index}:00.0\"]}}]}}\n",
+                    31416 + 1000 * index
+                )
+            })
+            .collect();
+        let text = format!("provider: ofi+tcp\nengines:\n{engines}");
+        let mut config = crate::config::testing::config(&text);
+        let memory =
+            HostMemory { hugepage: 2 << 20, hugepages_total: 8192, ..HostMemory::default() };
+        let mib = |config: &ServerConfig| needed(Some(config), 16, &memory) >> 20;
+        assert_eq!(mib(&config), 4096 + 64);
+        assert_eq!(needed(None, 16, &memory), 64 << 20);
+        config.hugepages.share_free = true;
+        assert_eq!(mib(&config), 8192 - 512 + 64, "half of 16 GiB, less a sixteenth");
     }
 
     #[test]
     fn what_can_be_raised_is_raised() {
         let hard = getrlimit(Resource::Memlock).maximum;
         let raised = raise();
-        assert_eq!(raised, current());
+        assert_eq!(raised, getrlimit(Resource::Memlock).current);
         // At least all that was allowed before; as root everything.
         assert!(raised.is_none() || raised >= hard, "{raised:?} {hard:?}");
     }

@@ -3,18 +3,20 @@
 //!
 //! `ask` turns the words of a command into a request, `text` says what came of it. Used by `daos_server storage prepare`,
 //! `daos_server nvme prepare` and the gRPC edge, which are the same code under three names. `needs` says what a start depends on,
-//! `automatic` acts on it, `memlock` is the limit on locked memory. Knows no sysfs.
+//! `automatic` acts on it; `pages` and `memlock` hold the numbers for it, which preflight asks too. Knows no sysfs.
 
 mod ask;
 mod automatic;
 pub mod memlock;
 mod needs;
+mod pages;
 mod pmem;
 mod run;
 mod text;
 
 pub use automatic::AutomaticPrepare;
 pub use needs::{HostNow, NeededController, StartNeeds, engines_of};
+pub use pages::{needed_pages, pages_of_nodes};
 
 pub use ask::{NvmePrepareAsk, ParsedAddresses, spread_pages};
 pub use pmem::{PmemAsk, PmemPlan, PmemPrepared, plan_pmem, provision_pmem};

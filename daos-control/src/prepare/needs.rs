@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use daos_storage_nvme::{NodeHugepages, NvmeController, PciAddress};
 
-use super::{NvmePrepareAsk, memlock, spread_pages};
-use crate::config::{BdevMedia, DataPlane, EngineConfig, ServerConfig, sizing};
+use super::{NvmePrepareAsk, pages_of_nodes};
+use crate::config::{BdevMedia, DataPlane, EngineConfig, ServerConfig};
 use crate::fault::{Fault, code};
 use crate::network::Network;
 use crate::scan::memory::SystemMemory;
@@ -25,8 +25,6 @@ pub struct StartNeeds {
     pub controllers: Vec<NeededController>,
     /// Controllers of `bdev_include` that no engine lists: made ready too, and nobody's loss when they cannot be.
     pub spares: Vec<PciAddress>,
-    /// Memory that the largest engine may lock for DMA, MiB.
-    pub dma_mib: u64,
 }
 
 /// One controller of one engine.
@@ -47,8 +45,6 @@ pub struct HostNow<'a> {
     pub memory: &'a SystemMemory,
     /// NVMe controllers, as a scan found them.
     pub controllers: &'a [NvmeController],
-    /// Most bytes an engine may lock; `None` for any number.
-    pub memlock: Option<u64>,
     /// The server runs as root.
     pub is_root: bool,
 }
@@ -75,12 +71,10 @@ impl StartNeeds {
             .collect();
         let listed: BTreeSet<_> = controllers.iter().map(|needed| needed.address).collect();
         let spares = include.difference(&listed).copied().filter(may).collect();
-        let dma = config.engines.iter().map(|engine| sizing::dma_mib(config, engine, cores, 0));
         Self {
-            hugepages: hugepages(config, cores, hugepage_mib, network),
+            hugepages: pages_of_nodes(config, cores, hugepage_mib, network),
             controllers,
             spares,
-            dma_mib: dma.max().unwrap_or(0),
         }
     }
 
@@ -114,9 +108,6 @@ impl StartNeeds {
             self.controllers.iter().filter_map(|needed| self.missing(needed, host)).collect();
         faults.extend(self.unready(host));
         faults.extend(self.hugepages.iter().filter_map(|wanted| self.too_few(*wanted, host)));
-        if self.has_nvme() {
-            faults.extend(memlock::lacking(host.memlock, host.is_root));
-        }
         faults
     }
 
@@ -192,36 +183,6 @@ impl StartNeeds {
             "run: sudo daos_server storage prepare --nvme-only -w '{listed}' -p {pages} -u USER, with the user of the server"
         )
     }
-}
-
-/// What the engines need on each node: the number of the configuration, else that of contract 5.7, in equal parts over the nodes
-/// of the engines.
-fn hugepages(
-    config: &ServerConfig,
-    cores: u32,
-    hugepage_mib: u32,
-    network: &Network,
-) -> Vec<NodeHugepages> {
-    let with_bdevs: Vec<_> = config.engines.iter().filter(|engine| engine.has_bdevs()).collect();
-    let total = match config.hugepages.count {
-        _ if config.hugepages.disabled => 0,
-        // Looking at controllers takes no huge pages here.
-        0 if with_bdevs.is_empty() => 0,
-        0 => sizing::least_hugepages(config, cores, hugepage_mib),
-        count => u64::from(count),
-    };
-    if total == 0 {
-        return Vec::new();
-    }
-    let node = |engine: &EngineConfig| {
-        let interface = network.interface(&engine.fabric.interface);
-        engine.pinned_numa_node.or(interface.map(|found| found.numa_node)).unwrap_or(0)
-    };
-    let nodes: BTreeSet<u32> = match with_bdevs.is_empty() {
-        true => config.engines.iter().map(node).collect(),
-        false => with_bdevs.into_iter().map(node).collect(),
-    };
-    spread_pages(total, &nodes.into_iter().collect::<Vec<_>>())
 }
 
 /// The engines that list a controller which the lists of a command choose.

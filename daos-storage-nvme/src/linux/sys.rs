@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 
 use rustix::ioctl::{Ioctl, IoctlOutput, Opcode};
 
-use super::ffi::nvme_ioctl as ffi;
+use super::ffi::nvme_ioctl_generated as ffi;
 
 const ADMIN_COMMAND: Opcode = ffi::IOCTL_ADMIN_COMMAND as Opcode;
 

@@ -23,7 +23,7 @@ struct Binding {
 const BINDINGS: &[Binding] = &[
     Binding {
         header: "daos-storage-nvme/src/linux/ffi/nvme_ioctl.h",
-        output: "daos-storage-nvme/src/linux/ffi/nvme_ioctl.rs",
+        output: "daos-storage-nvme/src/linux/ffi/nvme_ioctl_generated.rs",
         about: "The kernel's NVMe ioctl interface",
         types: &["nvme_passthru_cmd"],
         constants: &["IOCTL_.*"],
@@ -33,7 +33,7 @@ const BINDINGS: &[Binding] = &[
     },
     Binding {
         header: "daos-storage-scm/src/linux/ffi/ipmctl.h",
-        output: "daos-storage-scm/src/linux/ffi/ipmctl.rs",
+        output: "daos-storage-scm/src/linux/ffi/ipmctl_generated.rs",
         about: "Intel's library for persistent memory modules",
         types: &[],
         constants: &["ANSWER_.*", "NVM_VERSION_LEN", "NVM_MAX_UID_LEN", "MAX_IS_PER_DIMM"],
@@ -105,7 +105,10 @@ fn generate(root: &Path, binding: &Binding) -> Result<String> {
         builder = builder.allowlist_var(name);
     }
     for (name, number) in binding.numbers {
-        builder = builder.blocklist_type(name).raw_line(format!("pub type {name} = {number};"));
+        // With all that it is made of.
+        builder = builder
+            .blocklist_type(format!("{name}.*"))
+            .raw_line(format!("pub type {name} = {number};"));
     }
     for name in binding.functions {
         builder = builder.allowlist_function(name);

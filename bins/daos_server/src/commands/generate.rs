@@ -2,19 +2,20 @@
 
 use anyhow::Result;
 use daos_control::Fault;
-use daos_control::generate::{NetClass, Options, host_facts, propose};
+use daos_control::generate::{Options, host_facts, propose};
 use daos_control::network::{Wanted, scan};
 use serde_json::json;
 
 use super::{print, storage};
-use crate::cli::{Generate, Global, NetworkKind};
+use crate::cli::{Generate, Global};
 
 /// What this host is called in its own configuration.
 const THIS_HOST: &str = "localhost";
 
 /// Looks at this host; needs no configuration file.
 pub fn run(global: &Global, asked: &Generate) -> Result<()> {
-    let options = options(asked);
+    let options =
+        Options { system: asked.system.clone(), insecure: asked.insecure, ..asked.options.clone() };
     let network = scan(&Wanted::All, &[]).map_err(Fault::from)?.found;
     let facts = host_facts(THIS_HOST, &storage::look(false)?, &network);
     let proposal = propose(&[facts], &options).map_err(|error| Fault::from(&error))?;
@@ -28,25 +29,4 @@ pub fn run(global: &Global, asked: &Generate) -> Result<()> {
         return print(&format!("{object:#}\n"));
     }
     print(&text)
-}
-
-fn options(asked: &Generate) -> Options {
-    Options {
-        system: asked.system.clone(),
-        insecure: asked.insecure,
-        replicas: asked.replicas.clone(),
-        engines: asked.engines,
-        min_ssds: asked.min_ssds,
-        scm_only: asked.scm_only,
-        net_class: asked.net_class.map(|kind| match kind {
-            NetworkKind::Ethernet => NetClass::Ethernet,
-            NetworkKind::Infiniband => NetClass::InfiniBand,
-        }),
-        provider: asked.provider.clone(),
-        interfaces: asked.interfaces.clone(),
-        fabric_ports: asked.fabric_ports.clone(),
-        tmpfs: asked.tmpfs,
-        control_metadata: asked.control_metadata.clone(),
-        ..Options::default()
-    }
 }

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub use config::{ConfigCommand, ConfigGenerate, NetworkKind};
+pub use config::{ConfigCommand, ConfigGenerate};
 pub use server::{NetworkCommand, NetworkScan, ServerCommand, SetLogMasks};
 pub use storage::{StorageCommand, StorageFormat, StoragePrepare, StorageScan};
 pub use system::{

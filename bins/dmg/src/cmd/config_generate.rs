@@ -2,13 +2,11 @@
 
 use daos_control::Fault;
 use daos_control::client::HostAddr;
-use daos_control::generate::{
-    GenerateError, HostFacts, NetClass, Options, Proposal, propose, write_files,
-};
+use daos_control::generate::{GenerateError, HostFacts, Options, Proposal, propose, write_files};
 use serde_json::{Value, json};
 
 use super::partial::Failed;
-use crate::cli::{ConfigGenerate, NetworkKind};
+use crate::cli::ConfigGenerate;
 use crate::outcome::{Failure, Outcome};
 use crate::session::Session;
 
@@ -25,7 +23,12 @@ pub async fn run(session: &Session, asked: ConfigGenerate) -> Result<Outcome, Fa
             ..Outcome::default()
         });
     }
-    let options = options(session, client.is_insecure(), client.default_port(), &asked);
+    let options = Options {
+        system: session.system_name().to_owned(),
+        port: client.default_port(),
+        insecure: client.is_insecure(),
+        ..asked.options
+    };
     let proposal = propose(&facts, &options).map_err(refused)?;
     for refusal in &proposal.refused {
         // Names are made from the addresses, one each, in this order.
@@ -72,25 +75,4 @@ fn response(proposal: &Proposal, failed: &Failed) -> Value {
         "configs": configs,
         "notes": notes,
     })
-}
-
-fn options(session: &Session, insecure: bool, port: u16, asked: &ConfigGenerate) -> Options {
-    Options {
-        system: session.system_name().to_owned(),
-        port,
-        insecure,
-        replicas: asked.replicas.clone(),
-        engines: asked.engines,
-        min_ssds: asked.min_ssds,
-        scm_only: asked.scm_only,
-        net_class: asked.net_class.map(|kind| match kind {
-            NetworkKind::Ethernet => NetClass::Ethernet,
-            NetworkKind::Infiniband => NetClass::InfiniBand,
-        }),
-        provider: asked.provider.clone(),
-        interfaces: asked.interfaces.clone(),
-        fabric_ports: asked.fabric_ports.clone(),
-        tmpfs: asked.tmpfs,
-        control_metadata: asked.control_metadata.clone(),
-    }
 }

@@ -3,9 +3,10 @@
 use super::super::facts::{ControllerFacts, Facts};
 use super::super::rules::Rule;
 use super::placement::engine_nodes;
-use super::{Findings, Problem, pages};
+use super::{Findings, Problem};
 use crate::config::{BdevMedia, EngineConfig, ScmTier};
 use crate::fault::code;
+use crate::prepare::needed_pages;
 
 const BUS: &str = "/sys/bus/pci/devices";
 
@@ -128,7 +129,8 @@ pub(super) fn access(findings: &mut Findings<'_>, facts: &Facts) {
             ),
         };
         // Without a number it would ask for one of its own.
-        let pages = pages::total(asked.config, &facts.host);
+        let page_mib = facts.host.memory.hugepage_mib();
+        let pages = needed_pages(asked.config, facts.host.cores, page_mib);
         let fix = format!("as root `daos_server nvme prepare {address} -p {pages} -u {user}`");
         findings.protect(
             Problem::new(Rule::VfioAccess, code::HOST_VFIO_ACCESS, text, fix)

@@ -39,7 +39,7 @@ pub(super) fn for_start(findings: &mut Findings<'_>, facts: &HostFacts) -> Chose
     pages::count(findings, facts);
     nvme::iommu(findings, facts);
     nvme::modules(findings, facts);
-    nvme::memlock(findings, facts);
+    nvme::locked_memory(findings, facts);
     network::fabric(findings, facts);
     placement::engines(findings, facts);
     apart(findings, &facts.devices);

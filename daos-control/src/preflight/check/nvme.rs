@@ -3,12 +3,11 @@
 use super::super::facts::{HostFacts, ModuleState};
 use super::super::rules::Rule;
 use super::{Findings, Problem};
-use crate::config::{EngineConfig, sizing};
+use crate::config::EngineConfig;
 use crate::fault::code;
+use crate::prepare::memlock;
 
 const IOMMU: &str = "/sys/class/iommu";
-/// What DPDK locks beside the engines' own memory, bytes.
-const LEAST_MEMLOCK: u64 = 64 << 20;
 /// Modules for VFIO, and the one that does without an IOMMU.
 const VFIO: [&str; 2] = ["vfio_pci", "vfio_iommu_type1"];
 const UIO: [&str; 1] = ["uio_pci_generic"];
@@ -104,17 +103,13 @@ pub(super) fn modules(findings: &mut Findings<'_>, facts: &HostFacts) {
     findings.passed_so_far(Rule::VfioModules, needed.join(", "), "/sys/module", seen);
 }
 
-/// VFIO locks the memory that it lets a device reach: all huge pages of all engines.
-pub(super) fn memlock(findings: &mut Findings<'_>, facts: &HostFacts) {
+/// VFIO locks the memory that it lets a device reach: all that an engine has for DMA.
+pub(super) fn locked_memory(findings: &mut Findings<'_>, facts: &HostFacts) {
     if !wants_nvme(findings) || facts.is_root || vfio_is_off(findings) {
         return;
     }
-    let engines = findings.asked().map_or(0, |asked| {
-        let engines = asked.config.engines.iter();
-        let mib = engines.map(|engine| sizing::dma_mib(asked.config, engine, facts.cores, 0));
-        mib.fold(0, u64::saturating_add).saturating_mul(1 << 20)
-    });
-    let need = engines.saturating_add(LEAST_MEMLOCK);
+    let need =
+        memlock::needed(findings.asked().map(|asked| asked.config), facts.cores, &facts.memory);
     let source = "getrlimit(RLIMIT_MEMLOCK)";
     let Some(limit) = facts.memlock.filter(|limit| *limit < need) else {
         let seen = facts.memlock.map_or("unlimited".to_owned(), |limit| format!("{limit} bytes"));
@@ -126,7 +121,7 @@ pub(super) fn memlock(findings: &mut Findings<'_>, facts: &HostFacts) {
             Rule::Memlock,
             code::HOST_MEMLOCK,
             format!(
-                "user {user} may lock {} MiB of memory, and engines with NVMe lock {} MiB",
+                "user {user} may lock {} MiB of memory, and an engine with NVMe locks up to {} MiB",
                 limit >> 20,
                 need >> 20
             ),

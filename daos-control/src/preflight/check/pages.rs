@@ -2,11 +2,10 @@
 
 use super::super::facts::HostFacts;
 use super::super::rules::Rule;
-use super::placement::nodes_of_engines;
 use super::{Findings, Problem};
-use crate::config::{EngineConfig, ServerConfig, sizing};
+use crate::config::{EngineConfig, sizing};
 use crate::fault::code;
-use crate::prepare::spread_pages;
+use crate::prepare::pages_of_nodes;
 use crate::scan::NodeMemory;
 
 /// `nr_hugepages` is as many as the targets need; the number is kept all the same.
@@ -33,33 +32,30 @@ pub(super) fn count(findings: &mut Findings<'_>, facts: &HostFacts) {
     }
 }
 
-/// Pages for all engines together.
-pub(super) fn total(config: &ServerConfig, facts: &HostFacts) -> u64 {
-    match config.hugepages.count {
-        0 => sizing::least_hugepages(config, facts.cores, facts.memory.hugepage_mib()),
-        count => u64::from(count),
-    }
-}
-
 /// Every node of an engine has its share. Root is given what is missing by a start, as far as memory is there.
 pub(super) fn of_nodes(findings: &mut Findings<'_>, facts: &HostFacts, nodes: &[NodeMemory]) {
     let Some(asked) = findings.asked() else { return };
-    let config = asked.config;
-    if config.hugepages.disabled || !config.engines.iter().any(EngineConfig::has_bdevs) {
+    if !asked.config.engines.iter().any(EngineConfig::has_bdevs) {
         return;
     }
-    let page_mib = u64::from(facts.memory.hugepage_mib());
-    let total = total(config, facts);
-    let mut used = nodes_of_engines(config, facts);
-    used.retain(|node| nodes.iter().any(|memory| memory.node == *node));
-    if used.is_empty() {
-        used.extend(nodes.iter().map(|memory| memory.node));
+    let page_mib = facts.memory.hugepage_mib();
+    for share in pages_of_nodes(asked.config, facts.cores, page_mib, &facts.network) {
+        match nodes.iter().find(|memory| memory.node == share.node) {
+            Some(memory) => of_node(findings, facts, memory, share.pages, page_mib.into()),
+            None => no_such_node(findings, share.node, nodes),
+        }
     }
-    let used: Vec<u32> = used.into_iter().collect();
-    for share in spread_pages(total, &used) {
-        let Some(memory) = nodes.iter().find(|memory| memory.node == share.node) else { continue };
-        of_node(findings, facts, memory, share.pages, page_mib);
-    }
+}
+
+fn no_such_node(findings: &mut Findings<'_>, node: u32, nodes: &[NodeMemory]) {
+    let text = "engines are placed on this node, and the host does not have it";
+    let there: Vec<_> = nodes.iter().map(|memory| memory.node.to_string()).collect();
+    findings.protect(
+        Problem::new(Rule::Hugepages, code::HOST_HUGEPAGES, text, "correct `pinned_numa_node`")
+            .about(format!("node {node}"))
+            .at("pinned_numa_node")
+            .seen("/sys/devices/system/node", format!("nodes {}", there.join(", "))),
+    );
 }
 
 fn of_node(

@@ -1,6 +1,6 @@
 //! Which NUMA node each engine will have, and whether that is even and near its interface (R47, contract 4.2, 5.5).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::super::facts::HostFacts;
 use super::super::rules::Rule;
@@ -20,13 +20,6 @@ fn interface_node(engine: &EngineConfig, facts: &HostFacts) -> Option<u32> {
 pub(super) fn engine_nodes(config: &ServerConfig, facts: &HostFacts) -> Vec<Option<u32>> {
     let near: Vec<_> = config.engines.iter().map(|engine| interface_node(engine, facts)).collect();
     placement(&config.engines, &near).into_iter().map(|placed| placed.numa_node).collect()
-}
-
-/// The nodes that engines with block devices will use: their own, else that of their interface.
-pub(super) fn nodes_of_engines(config: &ServerConfig, facts: &HostFacts) -> BTreeSet<u32> {
-    let placed = engine_nodes(config, facts);
-    let with_bdevs = config.engines.iter().zip(placed).filter(|(engine, _)| engine.has_bdevs());
-    with_bdevs.filter_map(|(engine, node)| node.or_else(|| interface_node(engine, facts))).collect()
 }
 
 /// As many engines on one node as on another, each near its interface.

@@ -6,7 +6,7 @@
 use std::ffi::{c_char, c_int};
 use std::sync::{Mutex, PoisonError};
 
-use super::super::ffi::ipmctl as raw;
+use super::super::ffi::ipmctl_generated as raw;
 use crate::ScmError;
 use crate::error::LIBIPMCTL;
 use crate::model::MemoryGoal;
