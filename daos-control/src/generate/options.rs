@@ -19,9 +19,9 @@ const MAX_ENGINES: u32 = 32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum NetClass {
-    /// ARPHRD 1.
+    /// Ethernet, ARPHRD 1.
     Ethernet,
-    /// ARPHRD 32.
+    /// InfiniBand, ARPHRD 32.
     #[cfg_attr(feature = "clap", value(name = "infiniband"))]
     InfiniBand,
 }
