@@ -1,5 +1,5 @@
 //! `BdevError`: everything that can go wrong with block devices (faults 300-319 and 804 of contract 10.2, ours
-//! 1225-1238 and 1440-1447). Each names the device it is about.
+//! 1225-1238, 1440-1447 and 1490). Each names the device it is about.
 
 use std::io;
 use std::path::PathBuf;
@@ -237,6 +237,17 @@ pub enum BdevError {
         #[source]
         source: Box<Self>,
     },
+    /// A controller could not be made ready, and is not what it was before that.
+    #[error("{device}: could not be made ready: {source}; it has {driver} now")]
+    NotAsItWas {
+        /// Address.
+        device: String,
+        /// The driver, or `no driver`.
+        driver: String,
+        /// What failed.
+        #[source]
+        source: Box<Self>,
+    },
     /// The kernel had fewer huge pages than asked for.
     #[error("NUMA node {node}: asked for {asked} huge pages, got {got}")]
     TooFewHugepages {
@@ -306,6 +317,7 @@ impl BdevError {
             Self::NotRecorded { .. } => 1445,
             Self::MayNotRebind { .. } => 1446,
             Self::NotGivenBack { .. } => 1447,
+            Self::NotAsItWas { .. } => 1490,
             Self::Device(error) => error.code(),
         }
     }
@@ -391,6 +403,9 @@ impl BdevError {
             }
             Self::NotGivenBack { .. } => {
                 "look into the kernel log; the next format or start of the server gives it back, 'daos_server nvme reset ADDRESS' leaves it with the kernel"
+            }
+            Self::NotAsItWas { .. } => {
+                "look into the kernel log, then prepare again, or give it to the kernel with 'daos_server nvme reset ADDRESS'"
             }
             Self::CutOff { .. } => "format again",
             Self::Device(error) => error.resolution(),

@@ -67,7 +67,7 @@ pub struct NodeHugepages {
 /// What a prepare did, device by device.
 #[derive(Debug, Default)]
 pub struct PrepareOutcome {
-    /// Huge pages as read back, which may be fewer than asked for.
+    /// Huge pages as read back: as many as asked for, or more when some of more were in use.
     pub hugepages: Vec<NodeHugepages>,
     /// Driver each controller is bound to now, or why it was left alone.
     pub controllers: Vec<(PciAddress, Result<String, Arc<BdevError>>)>,

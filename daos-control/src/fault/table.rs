@@ -387,4 +387,5 @@ faults! {
     1487 GENERATE_NO_ENGINE "config" "no host can have an engine"
     1488 GENERATE_UNWRITABLE "config" "a proposed configuration cannot be written where it was asked for"
     1489 CONFIG_SAME_DEVICE "serverconfig" "two names in the configuration are one device or directory of this host"
+    1490 BDEV_NOT_AS_IT_WAS "bdev" "a controller could not be made ready, and has another driver than before"
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use rustix::fs::{AtFlags, CWD, FileType, StatxFlags, statx};
 use serde::{Deserialize, Serialize};
 
+use crate::open_files::FileId;
 use crate::{BlockdevError, DeviceNumber, mounts};
 
 /// A process, as an administrator would look for it.
@@ -226,11 +227,15 @@ fn maps_file_below(proc_dir: &Path, mount_point: &Path, device: DeviceNumber) ->
 
 fn maps_file(proc_dir: &Path, device: DeviceNumber, inode: u64) -> bool {
     let Ok(maps) = fs::read(proc_dir.join("maps")) else { return false };
-    String::from_utf8_lossy(&maps).lines().any(|line| {
-        let mut fields = line.split_ascii_whitespace().skip(3);
-        fields.next().and_then(hex_number) == Some(device)
-            && fields.next().and_then(|number| number.parse().ok()) == Some(inode)
-    })
+    let file = FileId { file_system: device, inode };
+    String::from_utf8_lossy(&maps).lines().any(|line| mapped_file(line) == Some(file))
+}
+
+/// The file of one line of `maps`; memory without a file has inode 0.
+pub(crate) fn mapped_file(line: &str) -> Option<FileId> {
+    let mut fields = line.split_ascii_whitespace().skip(3);
+    let file_system = hex_number(fields.next()?)?;
+    Some(FileId { file_system, inode: fields.next()?.parse().ok()? })
 }
 
 fn hex_number(field: &str) -> Option<DeviceNumber> {
@@ -263,7 +268,7 @@ pub(crate) fn process_dirs() -> Result<Vec<PathBuf>, BlockdevError> {
         .collect())
 }
 
-fn process(dir: &Path) -> Option<ProcessRef> {
+pub(crate) fn process(dir: &Path) -> Option<ProcessRef> {
     let pid = dir.file_name()?.to_str()?.parse().ok()?;
     let name = fs::read(dir.join("comm")).unwrap_or_default();
     let name = String::from_utf8_lossy(&name).trim_end().to_owned();

@@ -29,6 +29,7 @@ mod facts;
 mod holders;
 mod identity;
 mod mounts;
+mod open_files;
 mod sys;
 mod sysfs;
 #[cfg(feature = "testing")]
@@ -47,4 +48,5 @@ pub use mounts::{
     Filesystem, FilesystemKind, MountEntry, filesystem_of, mount_at, mounts, parse_mountinfo,
     submounts_of,
 };
+pub use open_files::{FileId, users_of_files};
 pub use uses::{DeviceUse, HolderKind, file_uses};

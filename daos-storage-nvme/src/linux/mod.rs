@@ -6,8 +6,11 @@
 
 mod admin;
 mod discover;
+#[cfg(test)]
+mod fake_kernel;
 mod ffi;
 mod format;
+mod kernel;
 mod pci;
 mod prepare;
 mod record;

@@ -33,6 +33,9 @@ pub struct PrepareRecord {
     pub files: Vec<RecordedFile>,
     /// Mount point of a huge page file system that prepare made.
     pub mounted: Option<PathBuf>,
+    /// The boot in which huge pages, owners and the mount were changed: the next one undoes all three. Not in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<String>,
 }
 
 /// A controller as the kernel's driver last showed it.
@@ -140,8 +143,22 @@ impl PrepareRecord {
     /// Whether there is nothing to restore.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Self { version: _, controllers, hugepages, files, mounted } = self;
+        let Self { version: _, controllers, hugepages, files, mounted, boot: _ } = self;
         controllers.is_empty() && hugepages.is_empty() && files.is_empty() && mounted.is_none()
+    }
+
+    /// Forgets what a reboot has undone, if there was one since it was recorded, and whether that was anything. A record without a
+    /// boot is of the version before this one, and taken for one of this boot.
+    pub(super) fn enter_boot(&mut self, boot: Option<String>) -> bool {
+        let rebooted = self.boot.is_some() && boot.is_some() && self.boot != boot;
+        self.boot = boot.or_else(|| self.boot.take());
+        if !rebooted {
+            return false;
+        }
+        let pages = std::mem::take(&mut self.hugepages);
+        let files = std::mem::take(&mut self.files);
+        let mounted = self.mounted.take();
+        !pages.is_empty() || !files.is_empty() || mounted.is_some()
     }
 
     /// Waits until nobody else changes the record, in this process or another, and keeps it so while the result lives.
@@ -268,6 +285,29 @@ mod tests {
             (record.controllers[0].ability, &record.controllers[0].lent),
             (FormatAbility::None, &None)
         );
+    }
+
+    #[test]
+    fn what_a_reboot_has_undone_is_forgotten_and_controllers_are_not() {
+        let text = r#"{"version":1,"controllers":[{"address":"0000:81:00.0","model":"m","serial":"s","firmware":"f",
+            "namespaces":[[1,5]],"driver":"nvme","bound_to":"vfio-pci"}],"hugepages":[{"node":0,"pages":7}],
+            "files":[{"path":"/dev/vfio/7","uid":0,"gid":0,"mode":384}],"mounted":"/dev/hugepages"}"#;
+        let mut record: PrepareRecord = serde_json::from_str(text).unwrap();
+        let old = record.clone();
+        assert!(!record.enter_boot(Some("this".to_owned())), "an old record names no boot");
+        assert_eq!((&record.hugepages, &record.files), (&old.hugepages, &old.files));
+        assert!(!record.enter_boot(Some("this".to_owned())));
+        assert!(!record.enter_boot(None), "a kernel that does not tell is no reboot");
+        assert_eq!(record, PrepareRecord { boot: Some("this".to_owned()), ..old.clone() });
+        assert!(record.enter_boot(Some("next".to_owned())));
+        let left = PrepareRecord {
+            controllers: old.controllers,
+            version: VERSION,
+            boot: Some("next".to_owned()),
+            ..PrepareRecord::default()
+        };
+        assert_eq!(record, left);
+        assert!(!record.enter_boot(Some("third".to_owned())), "there was nothing left to forget");
     }
 
     #[test]

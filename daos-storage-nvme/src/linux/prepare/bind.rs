@@ -1,12 +1,13 @@
 //! Moves a PCI function from one driver to another, and believes only what it reads back: a write to sysfs may succeed and do nothing.
 
-use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::super::discover;
+use super::super::kernel::Kernel;
 use super::super::pci::{PciFunction, Roots, link_name, text};
+use super::decide;
 use crate::BdevError;
 
 /// How long the kernel may take to show a controller again after it got its driver back.
@@ -15,33 +16,40 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Binds a function to a driver for user space.
 pub(super) fn bind(
-    roots: &Roots,
+    kernel: &dyn Kernel,
     function: &PciFunction,
     driver: &str,
 ) -> Result<String, BdevError> {
+    let roots = kernel.roots();
     load(roots, driver);
     if !roots.sys.join("bus/pci/drivers").join(driver).is_dir() {
         return Err(refused(function, driver, "the kernel has no such driver"));
     }
-    write(function, "driver_override", driver)?;
-    unbind(function)?;
-    probe(roots, function)?;
+    write(kernel, function, "driver_override", driver)?;
+    unbind(kernel, function)?;
+    probe(kernel, function);
     require_driver(function, driver)
 }
 
-/// Takes a function from its driver and gives it to the one the kernel chooses, which has to be the expected one.
+/// Takes a function from its driver for user space and gives it to the one the kernel chooses, which has to be the expected one. A
+/// driver of the kernel is never taken from it: what stands on its devices is not known here.
 pub(super) fn release(
-    roots: &Roots,
+    kernel: &dyn Kernel,
     function: &PciFunction,
     driver: &str,
 ) -> Result<String, BdevError> {
-    // An empty line takes the override away.
-    write(function, "driver_override", "\n")?;
-    if current(function).as_deref() != Some(driver) {
-        unbind(function)?;
-        probe(roots, function)?;
+    clear_override(kernel, function)?;
+    if current(function).is_none_or(|now| decide::is_user_space(&now)) {
+        unbind(kernel, function)?;
+        probe(kernel, function);
     }
     require_driver(function, driver)
+}
+
+/// From now on the kernel chooses the driver.
+pub(super) fn clear_override(kernel: &dyn Kernel, function: &PciFunction) -> Result<(), BdevError> {
+    // An empty line takes the override away.
+    write(kernel, function, "driver_override", "\n")
 }
 
 /// The controller that came back is the one that was taken: somebody may have exchanged the card.
@@ -50,6 +58,16 @@ pub(super) fn require_serial(
     function: &PciFunction,
     serial: &str,
 ) -> Result<(), BdevError> {
+    let found = serial_of(roots, function)?;
+    if found == serial {
+        return Ok(());
+    }
+    let detail = format!("serial was {serial}, is {found}");
+    Err(BdevError::PlanChanged { subject: function.address.to_string(), detail })
+}
+
+/// The serial number that the kernel's driver shows, once the controller is up.
+pub(super) fn serial_of(roots: &Roots, function: &PciFunction) -> Result<String, BdevError> {
     let deadline = Instant::now() + APPEARS;
     loop {
         let shown = discover::kernel_name(function).and_then(|name| {
@@ -59,14 +77,7 @@ pub(super) fn require_serial(
             ready.then(|| text(&class.join("serial")).unwrap_or_default())
         });
         match shown {
-            Some(found) if found == serial => return Ok(()),
-            Some(found) => {
-                let detail = format!("serial was {serial}, is {found}");
-                return Err(BdevError::PlanChanged {
-                    subject: function.address.to_string(),
-                    detail,
-                });
-            }
+            Some(found) => return Ok(found),
             None if Instant::now() >= deadline => {
                 return Err(refused(function, "nvme", "the controller did not come up again"));
             }
@@ -75,22 +86,22 @@ pub(super) fn require_serial(
     }
 }
 
-fn current(function: &PciFunction) -> Option<String> {
+/// The driver that has a function now.
+pub(super) fn current(function: &PciFunction) -> Option<String> {
     link_name(&function.directory.join("driver"))
 }
 
-fn unbind(function: &PciFunction) -> Result<(), BdevError> {
+fn unbind(kernel: &dyn Kernel, function: &PciFunction) -> Result<(), BdevError> {
     if current(function).is_none() {
         return Ok(());
     }
-    write(function, "driver/unbind", &function.name)
+    write(kernel, function, "driver/unbind", &function.name)
 }
 
-fn probe(roots: &Roots, function: &PciFunction) -> Result<(), BdevError> {
-    let file = roots.sys.join("bus/pci/drivers_probe");
+fn probe(kernel: &dyn Kernel, function: &PciFunction) {
+    let file = kernel.roots().sys.join("bus/pci/drivers_probe");
     // A driver that refuses the function makes this write fail or succeed, depending on the kernel: the read-back tells.
-    let _ = fs::write(file, &function.name);
-    Ok(())
+    let _ = kernel.write(&file, &function.name);
 }
 
 fn require_driver(function: &PciFunction, wanted: &str) -> Result<String, BdevError> {
@@ -109,9 +120,14 @@ fn refused(function: &PciFunction, driver: &str, detail: &str) -> BdevError {
     }
 }
 
-fn write(function: &PciFunction, attribute: &str, value: &str) -> Result<(), BdevError> {
+fn write(
+    kernel: &dyn Kernel,
+    function: &PciFunction,
+    attribute: &str,
+    value: &str,
+) -> Result<(), BdevError> {
     let path = function.directory.join(attribute);
-    fs::write(&path, value).map_err(|source| {
+    kernel.write(&path, value).map_err(|source| {
         BdevError::from_io(
             &function.address.to_string(),
             format!("write {}", path.display()),

@@ -1,8 +1,8 @@
 //! Huge pages of one NUMA node: asked for, and read back (R76). The kernel gives as many as it has and calls that success.
 
-use std::fs;
 use std::path::PathBuf;
 
+use super::super::kernel::Kernel;
 use super::super::pci::{Roots, text};
 use crate::BdevError;
 use crate::provider::NodeHugepages;
@@ -13,24 +13,46 @@ pub(super) fn read(roots: &Roots, node: u32) -> Result<u64, BdevError> {
     pages.ok_or_else(|| BdevError::NotFound { device: path.display().to_string() })
 }
 
-/// Sets the number of pages. When the kernel has too few of them, the number is as it was before: what could be had is of no use,
-/// and others need the memory.
+/// Sets the numbers of pages of several nodes. When one of them has too few, all are as they were before: what could be had is of no
+/// use, and others need the memory.
+///
+/// # Errors
+/// [`BdevError::TooFewHugepages`] with what was got; [`BdevError::NotFound`] for a node that is not there, before anything is changed.
+pub(super) fn set_all(
+    kernel: &dyn Kernel,
+    wanted: &[NodeHugepages],
+) -> Result<Vec<NodeHugepages>, BdevError> {
+    let before = wanted
+        .iter()
+        .map(|wanted| Ok(NodeHugepages { pages: read(kernel.roots(), wanted.node)?, ..*wanted }))
+        .collect::<Result<Vec<_>, BdevError>>()?;
+    let set: Result<Vec<_>, _> = wanted.iter().map(|wanted| set(kernel, *wanted)).collect();
+    if set.is_err() {
+        for NodeHugepages { node, pages } in before {
+            // Whoever reads the numbers again sees whether this helped.
+            let _ = file(kernel.roots(), node).map(|path| kernel.write(&path, &pages.to_string()));
+        }
+    }
+    set
+}
+
+/// Sets the number of pages of one node. When the kernel has too few of them, the number is as it was before.
 ///
 /// # Errors
 /// [`BdevError::TooFewHugepages`] with what was got.
-pub(super) fn set(roots: &Roots, wanted: NodeHugepages) -> Result<NodeHugepages, BdevError> {
+pub(super) fn set(kernel: &dyn Kernel, wanted: NodeHugepages) -> Result<NodeHugepages, BdevError> {
     let NodeHugepages { node, pages } = wanted;
-    let path = file(roots, node)?;
-    let before = read(roots, node)?;
+    let path = file(kernel.roots(), node)?;
+    let before = read(kernel.roots(), node)?;
     let write = |pages: u64| {
-        fs::write(&path, pages.to_string()).map_err(|source| {
+        kernel.write(&path, &pages.to_string()).map_err(|source| {
             BdevError::from_io(&path.display().to_string(), "set the number of huge pages", source)
         })
     };
     if before != pages {
         write(pages)?;
     }
-    let set = enough(wanted, read(roots, node)?);
+    let set = enough(wanted, read(kernel.roots(), node)?);
     if set.is_err() {
         write(before)?;
     }
@@ -65,6 +87,8 @@ fn default_size_kb(roots: &Roots) -> Result<u64, BdevError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn host(pages: &str) -> (tempfile::TempDir, Roots) {

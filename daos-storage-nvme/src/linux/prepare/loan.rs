@@ -96,7 +96,8 @@ fn may_rebind(roots: &Roots, function: &PciFunction) -> bool {
         && writable(roots.sys.join("bus/pci/drivers_probe"))
 }
 
-fn boot(roots: &Roots) -> Option<String> {
+/// The boot id of the kernel, as long as it runs.
+pub(super) fn boot(roots: &Roots) -> Option<String> {
     text(&roots.proc.join("sys/kernel/random/boot_id"))
 }
 

@@ -1,7 +1,7 @@
 //! Who may use what: VFIO groups, UIO devices and huge page mounts go to the user that will run the engines (R74).
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -100,12 +100,16 @@ pub(super) fn look(path: &Path) -> Result<RecordedFile, BdevError> {
     })
 }
 
-/// Gives a file to the owner, for nobody else to use.
-pub(super) fn set(path: &Path, owner: &Owner) -> Result<(), BdevError> {
-    let before = look(path)?;
-    let wanted =
-        RecordedFile { uid: owner.uid, gid: owner.gid, mode: before.mode | 0o600, ..before };
-    apply(&wanted)
+/// What a file is like once the owner has it. A device node is for nobody else then; the root of a huge page mount stays open to
+/// whom it was open to.
+pub(super) fn given(before: &RecordedFile, is_device: bool, owner: &Owner) -> RecordedFile {
+    let mode = if is_device { 0o600 } else { before.mode | 0o600 };
+    RecordedFile { path: before.path.clone(), uid: owner.uid, gid: owner.gid, mode }
+}
+
+/// Whether a path is a device node.
+pub(super) fn is_device(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_char_device())
 }
 
 /// Sets owner and mode as they were. A file that is gone needs neither.
@@ -113,7 +117,8 @@ pub(super) fn restore(before: &RecordedFile) -> Result<(), BdevError> {
     if before.path.exists() { apply(before) } else { Ok(()) }
 }
 
-fn apply(wanted: &RecordedFile) -> Result<(), BdevError> {
+/// Sets owner and mode, and reads them back.
+pub(super) fn apply(wanted: &RecordedFile) -> Result<(), BdevError> {
     let path = &wanted.path;
     std::os::unix::fs::chown(path, Some(wanted.uid), Some(wanted.gid))
         .map_err(|source| failed(path, "set the owner of", source))?;
@@ -131,29 +136,9 @@ fn failed(path: &Path, action: &str, source: std::io::Error) -> BdevError {
     BdevError::from_io(&path.display().to_string(), action, source)
 }
 
-/// Where huge pages are mounted.
-pub(super) fn hugepage_mounts() -> Result<Vec<PathBuf>, BdevError> {
-    let mounts = daos_blockdev::mounts()?;
-    let huge = mounts.into_iter().filter(|entry| entry.fs_type == "hugetlbfs");
-    Ok(huge.map(|entry| entry.mount_point).collect())
-}
-
-/// Where they are mounted when nobody has.
+/// Where huge pages are mounted when nobody has.
 pub(super) fn default_hugepage_mount(roots: &Roots) -> PathBuf {
     roots.dev.join("hugepages")
-}
-
-pub(super) fn mount_hugepages(at: &Path) -> Result<(), BdevError> {
-    fs::create_dir_all(at).map_err(|source| failed(at, "make", source))?;
-    let flags = rustix::mount::MountFlags::NOSUID | rustix::mount::MountFlags::NODEV;
-    rustix::mount::mount("hugetlbfs", at, "hugetlbfs", flags, None)
-        .map_err(|error| failed(at, "mount huge pages on", error.into()))
-}
-
-/// Never by force: pages that are in use stay.
-pub(super) fn unmount_hugepages(at: &Path) -> Result<(), BdevError> {
-    rustix::mount::unmount(at, rustix::mount::UnmountFlags::empty())
-        .map_err(|error| failed(at, "unmount", error.into()))
 }
 
 /// Whether the administrator has allowed VFIO without an IOMMU.
@@ -188,6 +173,19 @@ mod tests {
     }
 
     #[test]
+    fn a_device_node_is_for_its_owner_and_nobody_else() {
+        let owner = Owner { name: "somebody".to_owned(), uid: 7, gid: 8 };
+        let path = PathBuf::from("/dev/vfio/7");
+        let before = RecordedFile { path: path.clone(), uid: 0, gid: 0, mode: 0o666 };
+        let private = RecordedFile { path: path.clone(), uid: 7, gid: 8, mode: 0o600 };
+        assert_eq!(given(&before, true, &owner), private);
+        let mount = RecordedFile { path: path.clone(), uid: 7, gid: 8, mode: 0o755 };
+        let root_of_mount = RecordedFile { mode: 0o755, ..before };
+        assert_eq!(given(&root_of_mount, false, &owner), mount);
+        assert!(is_device(Path::new("/dev/null")) && !is_device(Path::new("/")));
+    }
+
+    #[test]
     fn a_user_that_does_not_exist_is_named() {
         assert_eq!(
             Owner::look_up("root").unwrap(),
@@ -210,7 +208,7 @@ mod tests {
         // As root to somebody else, otherwise to oneself, which everybody may.
         let (uid, gid) = if before.uid == 0 { (65534, 65534) } else { (before.uid, before.gid) };
         let owner = Owner { name: "somebody".to_owned(), uid, gid };
-        set(file.path(), &owner).unwrap();
+        apply(&given(&before, is_device(file.path()), &owner)).unwrap();
         let now = look(file.path()).unwrap();
         assert_eq!(
             (now.uid, now.gid, now.mode),

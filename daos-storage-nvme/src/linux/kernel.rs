@@ -1,0 +1,97 @@
+//! What `prepare` has the kernel do to a host: attributes of sysfs that move controllers and huge pages, claims on namespaces, mounts
+//! of huge pages. One trait, so that every order of events can be tried without hardware.
+//!
+//! Called by `prepare`; `Roots` is the body for a real host. Must not decide anything, nor know the record.
+
+use std::any::Any;
+use std::fmt::Debug;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use daos_blockdev::{BlockdevError, DeviceIdentity, ExclusiveClaim};
+
+use super::discover::Inspect;
+use super::pci::Roots;
+use crate::BdevError;
+
+/// A namespace nobody else can mount or claim while this lives.
+pub(super) type Claim = Box<dyn Any>;
+
+/// Where SPDK programs leave which files when they crash, by the beginning of their names.
+const LEFT_BEHIND: &[(&str, &str)] =
+    &[("/tmp", "spdk_pci_lock_"), ("/var/tmp", "spdk_pci_lock_"), ("/run", ".spdk")];
+
+/// The kernel of one host.
+///
+/// What an implementer owes: a write may succeed and do nothing, as it may on a real host, so that callers read back; what `roots`
+/// shows is true at every instant.
+pub(super) trait Kernel: Debug {
+    /// Where it shows itself.
+    fn roots(&self) -> &Roots;
+
+    /// Writes an attribute of sysfs.
+    fn write(&self, attribute: &Path, value: &str) -> io::Result<()>;
+
+    /// How its block devices are looked at.
+    fn inspect(&self) -> Inspect;
+
+    /// Claims a block device, which fails when anybody has it.
+    fn claim(&self, identity: &DeviceIdentity) -> Result<Claim, BlockdevError>;
+
+    /// Where huge pages are mounted.
+    fn hugepage_mounts(&self) -> Result<Vec<PathBuf>, BdevError>;
+
+    /// Mounts huge pages on a directory, which is made when it is missing.
+    fn mount_hugepages(&self, at: &Path) -> Result<(), BdevError>;
+
+    /// Unmounts them. Never by force: pages that are in use stay.
+    fn unmount_hugepages(&self, at: &Path) -> Result<(), BdevError>;
+
+    /// Where left-over files of SPDK lie, by directory and beginning of the name.
+    fn left_behind(&self) -> Vec<(PathBuf, &'static str)>;
+}
+
+impl Kernel for Roots {
+    fn roots(&self) -> &Roots {
+        self
+    }
+
+    fn write(&self, attribute: &Path, value: &str) -> io::Result<()> {
+        fs::write(attribute, value)
+    }
+
+    fn inspect(&self) -> Inspect {
+        daos_blockdev::inspect
+    }
+
+    fn claim(&self, identity: &DeviceIdentity) -> Result<Claim, BlockdevError> {
+        Ok(Box::new(ExclusiveClaim::take(identity)?))
+    }
+
+    fn hugepage_mounts(&self) -> Result<Vec<PathBuf>, BdevError> {
+        let mounts = daos_blockdev::mounts()?;
+        let huge = mounts.into_iter().filter(|entry| entry.fs_type == "hugetlbfs");
+        Ok(huge.map(|entry| entry.mount_point).collect())
+    }
+
+    fn mount_hugepages(&self, at: &Path) -> Result<(), BdevError> {
+        fs::create_dir_all(at).map_err(|source| failed(at, "make", source))?;
+        let flags = rustix::mount::MountFlags::NOSUID | rustix::mount::MountFlags::NODEV;
+        rustix::mount::mount("hugetlbfs", at, "hugetlbfs", flags, None)
+            .map_err(|error| failed(at, "mount huge pages on", error.into()))
+    }
+
+    fn unmount_hugepages(&self, at: &Path) -> Result<(), BdevError> {
+        rustix::mount::unmount(at, rustix::mount::UnmountFlags::empty())
+            .map_err(|error| failed(at, "unmount", error.into()))
+    }
+
+    fn left_behind(&self) -> Vec<(PathBuf, &'static str)> {
+        LEFT_BEHIND.iter().map(|(directory, prefix)| (PathBuf::from(directory), *prefix)).collect()
+    }
+}
+
+fn failed(path: &Path, action: &str, source: io::Error) -> BdevError {
+    BdevError::from_io(&path.display().to_string(), action, source)
+}
