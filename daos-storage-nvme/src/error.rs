@@ -248,6 +248,34 @@ pub enum BdevError {
         #[source]
         source: Box<Self>,
     },
+    /// Something about a controller could not be told that has to be known before it is touched.
+    #[error("{device}: {detail}; it is left alone while that is not known")]
+    NotTold {
+        /// Address.
+        device: String,
+        /// What could not be told, and why.
+        detail: String,
+    },
+    /// A driver has the controller of which nobody here knows what it does with it.
+    #[error(
+        "{device}: bound to {driver}, which is neither the kernel's driver for NVMe nor one for engines"
+    )]
+    ForeignDriver {
+        /// Address.
+        device: String,
+        /// The driver.
+        driver: String,
+    },
+    /// A driver was asked to let go of a controller, and still waits for whoever has it open.
+    #[error("{device}: {driver} did not let go of it within {seconds} s")]
+    DriverWaits {
+        /// Address.
+        device: String,
+        /// The driver.
+        driver: String,
+        /// How long it was waited for.
+        seconds: u64,
+    },
     /// The kernel had fewer huge pages than asked for.
     #[error("NUMA node {node}: asked for {asked} huge pages, got {got}")]
     TooFewHugepages {
@@ -318,6 +346,9 @@ impl BdevError {
             Self::MayNotRebind { .. } => 1446,
             Self::NotGivenBack { .. } => 1447,
             Self::NotAsItWas { .. } => 1490,
+            Self::NotTold { .. } => 1495,
+            Self::ForeignDriver { .. } => 1496,
+            Self::DriverWaits { .. } => 1499,
             Self::Device(error) => error.code(),
         }
     }
@@ -406,6 +437,15 @@ impl BdevError {
             }
             Self::NotAsItWas { .. } => {
                 "look into the kernel log, then prepare again, or give it to the kernel with 'daos_server nvme reset ADDRESS'"
+            }
+            Self::NotTold { .. } => {
+                "run as root, look at 'daos_server nvme scan' and the kernel log, or leave the controller out"
+            }
+            Self::ForeignDriver { .. } => {
+                "end whatever uses the controller through that driver and give it back to the kernel's driver nvme, or leave it out"
+            }
+            Self::DriverWaits { .. } => {
+                "end the program that has the controller open; the kernel takes it from the driver then, and 'daos_server nvme reset ADDRESS' gives it to the kernel's driver"
             }
             Self::CutOff { .. } => "format again",
             Self::Device(error) => error.resolution(),

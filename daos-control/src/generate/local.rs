@@ -70,3 +70,31 @@ pub(crate) fn obstacles(found: &NvmeController) -> Vec<String> {
 fn keeps_out(obstacle: &Obstacle) -> bool {
     !matches!(obstacle, Obstacle::BoundTo { .. } | Obstacle::Unbound | Obstacle::NotListed)
 }
+
+#[cfg(test)]
+mod tests {
+    use daos_storage_nvme::blockdev::{DeviceUse, ProcessRef};
+    use daos_storage_nvme::sim;
+
+    use super::*;
+
+    #[test]
+    fn a_controller_that_a_virtual_machine_has_is_left_out_with_the_reason() {
+        let mut prepared = sim::controller("0000:81:00.0".parse().unwrap(), 1, 1 << 40);
+        prepared.obstacles = vec![Obstacle::BoundTo { driver: "vfio-pci".to_owned() }];
+        assert_eq!(ssd(&prepared).obstacle, None, "prepared for engines");
+        let by = DeviceUse::OpenBy(ProcessRef { pid: 7, name: "qemu".to_owned() });
+        for (why, text) in [
+            (Obstacle::Open { by }, "open in qemu (pid 7)"),
+            (Obstacle::NotRecorded, "no record of a prepare says what it is"),
+            (
+                Obstacle::UseUnknown { detail: "denied".to_owned() },
+                "who has it open cannot be told: denied",
+            ),
+        ] {
+            let mut other = prepared.clone();
+            other.obstacles.push(why);
+            assert_eq!(ssd(&other).obstacle.as_deref(), Some(text));
+        }
+    }
+}

@@ -24,6 +24,8 @@ pub struct HostFacts {
     pub transparent_hugepages: String,
     /// Names of the IOMMUs.
     pub iommu: Vec<String>,
+    /// The administrator has allowed VFIO without one (`enable_unsafe_noiommu_mode`), which the kernel gives to root alone.
+    pub no_iommu_allowed: bool,
     /// Kernel modules.
     pub modules: Modules,
     /// Hard limit on locked memory in bytes, to which a start raises its own; `None` for no limit.

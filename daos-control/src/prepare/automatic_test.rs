@@ -36,6 +36,7 @@ fn host(is_root: bool) -> HostFacts {
         user: "root".to_owned(),
         transparent_hugepages: String::new(),
         iommu: vec!["dmar0".to_owned()],
+        no_iommu_allowed: false,
         modules: Modules::default(),
         memlock: None,
         network,

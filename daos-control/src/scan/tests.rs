@@ -23,6 +23,8 @@ fn sample() -> HostStorage {
         iommu_group: None,
         source: FactSource::default(),
         obstacles: Vec::new(),
+        device_files: Vec::new(),
+        openers: Vec::new(),
         namespaces: vec![NvmeNamespace {
             id: 1,
             size_bytes: 375_083_606_016,

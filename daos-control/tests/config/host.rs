@@ -37,6 +37,7 @@ fn facts() -> HostFacts {
         user: "root".to_owned(),
         transparent_hugepages: "always madvise [never]".to_owned(),
         iommu: vec!["dmar0".to_owned()],
+        no_iommu_allowed: false,
         modules: Modules {
             release: "6.1.0".to_owned(),
             states: ["vfio_pci", "vfio_iommu_type1"].map(|name| (name, ModuleState::Loaded)).into(),

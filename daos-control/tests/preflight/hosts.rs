@@ -79,6 +79,7 @@ pub fn host() -> HostFacts {
         user: "bob".to_owned(),
         transparent_hugepages: "always madvise [never]".to_owned(),
         iommu: vec!["dmar0".to_owned()],
+        no_iommu_allowed: false,
         modules: Modules {
             release: "6.1.0".to_owned(),
             states: modules.map(|name| (name, ModuleState::Loaded)).into(),

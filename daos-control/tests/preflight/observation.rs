@@ -80,6 +80,7 @@ async fn a_made_up_kernel_is_read_as_it_shows_itself() {
     });
     let facts = observe(&roots, &nvme, None, &state).await.expect("observed");
     let host = &facts.host;
+    assert!(!host.no_iommu_allowed);
     assert_eq!((host.memory.hugepages_total, host.memory.total), (64, 8 << 30));
     assert_eq!(
         (host.transparent_hugepages.as_str(), host.has_transparent_hugepages()),
@@ -119,6 +120,14 @@ async fn a_made_up_kernel_is_read_as_it_shows_itself() {
     assert_eq!((facts.places[0].purpose, facts.places[0].writable), (PlacePurpose::State, true));
     assert!(facts.clock.is_ok(), "{:?}", facts.clock);
     assert!(facts.ports.is_empty(), "no configuration, no ports");
+
+    // Without an IOMMU VFIO marks the file.
+    fs::rename(roots.dev.join("vfio/7"), roots.dev.join("vfio/noiommu-7")).expect("renamed");
+    write(directory.path(), "sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "Y\n");
+    let facts = observe(&roots, &nvme, None, &state).await.expect("observed");
+    assert!(facts.host.no_iommu_allowed);
+    let file = facts.controllers.expect("listed")[0].device.clone();
+    assert_eq!(file, Some((roots.dev.join("vfio/noiommu-7"), true)));
 }
 
 fn on_this_host(state: &Path) -> Preflight {

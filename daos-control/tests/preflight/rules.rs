@@ -136,6 +136,10 @@ fn vfio_modules() {
     root.host.iommu.clear();
     let rules: Vec<_> = told(&ram_and_nvme(""), &root).into_iter().map(|each| each.0).collect();
     assert_eq!(rules, ["iommu", "vfio-modules"]);
+    // Where VFIO is allowed without one, prepare uses it, and uio is not missed.
+    root.host.no_iommu_allowed = true;
+    let rules: Vec<_> = told(&ram_and_nvme(""), &root).into_iter().map(|each| each.0).collect();
+    assert_eq!(rules, ["iommu"]);
 }
 
 #[test]

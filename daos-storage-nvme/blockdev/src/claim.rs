@@ -10,7 +10,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::{BlockdevError, DeviceIdentity, content, facts};
+use crate::{BlockdevError, DeviceIdentity, content, facts, wait_until};
 
 /// A device opened for writing with `O_EXCL`: while it lives, no mount, swap, RAID or device-mapper target and
 /// no other claim can take the device, and it could not be had while one of them had it.
@@ -128,23 +128,16 @@ impl ExclusiveClaim {
 /// executes its program. The kernel tells nobody when that is over, so a refusal is believed only after it has
 /// lasted a tenth of a second.
 pub(crate) fn open_exclusively(path: &Path, write: bool) -> Result<File, BlockdevError> {
-    const TRIES: u32 = 20;
-    const PAUSE: Duration = Duration::from_millis(5);
+    const LASTS: Duration = Duration::from_millis(100);
     #[allow(clippy::cast_possible_wrap)] // the flag is bit 7
     let flags = rustix::fs::OFlags::EXCL.bits() as i32;
-    let mut left = TRIES;
-    loop {
-        match OpenOptions::new().read(true).write(write).custom_flags(flags).open(path) {
-            Err(error) if error.kind() == io::ErrorKind::ResourceBusy && left > 0 => {
-                left -= 1;
-                std::thread::sleep(PAUSE);
-            }
-            other => {
-                return other
-                    .map_err(|source| BlockdevError::from_io(path, "claim the device", source));
-            }
-        }
-    }
+    let open = || OpenOptions::new().read(true).write(write).custom_flags(flags).open(path);
+    let free = wait_until(LASTS, || match open() {
+        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => None,
+        other => Some(other),
+    });
+    free.unwrap_or_else(open)
+        .map_err(|source| BlockdevError::from_io(path, "claim the device", source))
 }
 
 impl AsFd for ExclusiveClaim {

@@ -13,7 +13,10 @@ use rustix::fs::{AtFlags, CWD, FileType, StatxFlags, statx};
 use serde::{Deserialize, Serialize};
 
 use crate::open_files::FileId;
-use crate::{BlockdevError, DeviceNumber, mounts};
+use crate::{BlockdevError, DeviceNumber, mounts, wait_until};
+
+/// Whoever has a file open for longer than this uses it.
+const GLANCE: Duration = Duration::from_millis(30);
 
 /// A process, as an administrator would look for it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -93,13 +96,10 @@ fn users(uses: impl Fn(&Path) -> bool) -> Result<Vec<ProcessRef>, BlockdevError>
     let mut found = processes(has_it)?;
     found.retain(|process| !GLANCERS.contains(&process.name.as_str()));
     // Others glance too, this crate in other programs among them. Who uses it, keeps it.
-    for _ in 0..3 {
-        if found.is_empty() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(10));
+    wait_until(GLANCE, || {
         found.retain(|process| has_it(&PathBuf::from(format!("/proc/{}", process.pid))));
-    }
+        found.is_empty().then_some(())
+    });
     Ok(found)
 }
 

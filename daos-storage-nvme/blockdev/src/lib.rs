@@ -35,6 +35,7 @@ mod sysfs;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod uses;
+mod wait;
 
 pub use claim::ExclusiveClaim;
 pub use content::{Content, EDGE_BYTES, Signature, SignatureKind, probe};
@@ -50,3 +51,4 @@ pub use mounts::{
 };
 pub use open_files::{FileId, users_of_files};
 pub use uses::{DeviceUse, HolderKind, file_uses};
+pub use wait::wait_until;

@@ -9,8 +9,8 @@ use daos_blockdev::{BlockdevError, Content, DeviceFacts, DeviceUse};
 
 use super::admin::{self, ControllerFacts};
 use super::pci::{self, PciFunction, Roots};
-use super::prepare::loan;
 use super::record::PrepareRecord;
+use super::{loan, nodes};
 use crate::PciAddress;
 use crate::model::{
     FactSource, FormatAbility, NamespaceFormat, NamespaceState, NvmeController, NvmeHealth,
@@ -38,28 +38,39 @@ pub(super) fn controller(
         (None, Some(recorded)) => recorded_state(function, recorded),
         (None, None) => from_bus(function),
     };
-    let driver = function.driver.as_deref();
-    match driver {
+    match function.driver.as_deref() {
         Some(KERNEL_DRIVER) => {}
-        Some(driver) => {
-            state.controller.obstacles.push(Obstacle::BoundTo { driver: driver.to_owned() });
-        }
-        None => state.controller.obstacles.push(Obstacle::Unbound),
+        driver => away_from_the_kernel(roots, function, driver, &mut state.controller),
     }
     state.user_space = loan::user_space(roots, function, record);
-    if driver != Some(KERNEL_DRIVER) {
-        opened(roots, function, &mut state.controller);
-    }
     state
 }
 
-/// A program that has the controller open uses all of it.
-fn opened(roots: &Roots, function: &PciFunction, controller: &mut NvmeController) {
-    // Whoever may not look at other processes may not move the controller either.
-    let openers = loan::openers(roots, function).unwrap_or_default();
-    for namespace in &mut controller.namespaces {
-        namespace.uses.clone_from(&openers);
-        controller.obstacles.extend(in_use(namespace.id, &openers));
+/// Another driver, or none, has it. A program that has it open uses all of it, also where nobody knows of any namespace.
+fn away_from_the_kernel(
+    roots: &Roots,
+    function: &PciFunction,
+    driver: Option<&str>,
+    controller: &mut NvmeController,
+) {
+    controller.obstacles.push(match driver {
+        Some(driver) => Obstacle::BoundTo { driver: driver.to_owned() },
+        None => Obstacle::Unbound,
+    });
+    if controller.source == FactSource::BusOnly {
+        controller.obstacles.push(Obstacle::NotRecorded);
+    }
+    controller.device_files =
+        driver.map(|driver| nodes::files(roots, function, driver)).unwrap_or_default();
+    match nodes::openers(roots, function) {
+        Ok(openers) => {
+            let open = openers.iter().map(|by| Obstacle::Open { by: by.clone() });
+            controller.obstacles.extend(open);
+            controller.openers = openers;
+        }
+        Err(error) => {
+            controller.obstacles.push(Obstacle::UseUnknown { detail: error.to_string() });
+        }
     }
 }
 
@@ -89,6 +100,8 @@ fn bare(function: &PciFunction, source: FactSource) -> NvmeController {
         iommu_group: function.iommu_group,
         source,
         obstacles: Vec::new(),
+        device_files: Vec::new(),
+        openers: Vec::new(),
         namespaces: Vec::new(),
         health: None,
     }
@@ -259,4 +272,42 @@ fn obstacles_of(id: u32, facts: &DeviceFacts) -> Vec<Obstacle> {
         obstacles.push(Obstacle::Holds { namespace: id, content });
     }
     obstacles
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::nodes::VFIO;
+    use super::super::nodes::tests::{Holder, host};
+    use super::*;
+
+    fn seen(roots: &Roots, function: &PciFunction) -> NvmeController {
+        let record = PrepareRecord::default();
+        controller(roots, function, &record, daos_blockdev::inspect).controller
+    }
+
+    #[test]
+    fn who_has_an_unrecorded_controller_open_is_told() {
+        let (_directory, roots, function) = host(Some(VFIO), "7");
+        let file = roots.dev.join("vfio/7");
+        let nobody = seen(&roots, &function);
+        assert!(nobody.namespaces.is_empty() && nobody.uses().is_empty());
+        assert_eq!(nobody.device_files, std::slice::from_ref(&file));
+        assert!(nobody.obstacles.contains(&Obstacle::NotRecorded));
+        let _holder = Holder::of(&file);
+        let open = seen(&roots, &function);
+        assert_eq!(open.uses().len(), 1);
+        let told: Vec<_> = open.obstacles.iter().map(ToString::to_string).collect();
+        assert!(told.iter().any(|text| text.starts_with("open in sleep (pid ")), "{told:?}");
+    }
+
+    #[test]
+    fn what_goes_wrong_when_looking_for_users_is_kept() {
+        let (_directory, roots, function) = host(Some(VFIO), "7");
+        let file = roots.dev.join("vfio/7");
+        fs::remove_file(&file).unwrap();
+        std::os::unix::fs::symlink("nowhere", &file).unwrap();
+        let found = seen(&roots, &function);
+        let untold = found.untold().map(ToString::to_string).unwrap_or_default();
+        assert!(untold.contains("vfio/7: no such device"), "{untold}");
+    }
 }

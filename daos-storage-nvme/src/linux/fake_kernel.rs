@@ -11,12 +11,13 @@ use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Duration;
 
 use daos_blockdev::{BlockdevError, DeviceFacts, DeviceIdentity, DeviceUse};
 
 use super::discover::{Inspect, KERNEL_DRIVER};
 use super::kernel::{Claim, Kernel};
-use super::pci::Roots;
+use super::pci::{self, Roots};
 use crate::{BdevError, sim};
 
 /// Why a program ended in the middle: thrown by [`FakeKernel`], caught by tests.
@@ -45,6 +46,8 @@ pub(super) struct FakeKernel {
     pub(super) refusing: Cell<&'static str>,
     /// Huge pages that a program holds keep their mount.
     pub(super) busy: Cell<bool>,
+    /// VFIO makes a group of its own for a controller that has none.
+    pub(super) makes_group: Cell<bool>,
     /// Steps until the program ends.
     pub(super) steps: Cell<Option<u32>>,
 }
@@ -72,6 +75,7 @@ impl FakeKernel {
             pages: Cell::new(1000),
             refusing: Cell::new(""),
             busy: Cell::new(false),
+            makes_group: Cell::new(false),
             steps: Cell::new(None),
         };
         kernel.boots("first");
@@ -154,7 +158,7 @@ impl FakeKernel {
     }
 
     pub(super) fn driver(&self, slot: &str) -> Option<String> {
-        super::pci::link_name(&self.place(slot).join("driver"))
+        pci::link_name(&self.place(slot).join("driver"))
     }
 
     /// The directory in which SPDK leaves its locks.
@@ -221,6 +225,9 @@ impl FakeKernel {
                 fs::write(self.node(*group, ""), "").unwrap();
                 fs::write(self.node(*group, "n1"), namespace).unwrap();
             }
+            "vfio-pci" if pci::link_name(&place.join("iommu_group")).is_none() => {
+                self.make_group(&place, *group);
+            }
             "vfio-pci" => {
                 let file = self.roots.dev.join(format!("vfio/{group}"));
                 fs::write(&file, "").unwrap();
@@ -234,11 +241,27 @@ impl FakeKernel {
         }
     }
 
+    /// What VFIO does where there is no IOMMU.
+    fn make_group(&self, place: &Path, group: u32) {
+        if !self.makes_group.get() {
+            return;
+        }
+        let groups = self.roots.sys.join(format!("groups/{group}"));
+        fs::create_dir_all(&groups).unwrap();
+        fs::write(groups.join("name"), "vfio-noiommu").unwrap();
+        symlink(groups, place.join("iommu_group")).unwrap();
+        fs::write(self.roots.dev.join(format!("vfio/noiommu-{group}")), "").unwrap();
+    }
+
     fn detach(&self, slot: &str) {
         let (place, cards) = (self.place(slot), self.cards.borrow());
         let group = cards[slot].group;
         for directory in ["nvme", "uio"] {
             let _absent = fs::remove_dir_all(place.join(directory));
+        }
+        let marked = self.roots.dev.join(format!("vfio/noiommu-{group}"));
+        if fs::remove_file(marked).is_ok() {
+            fs::remove_file(place.join("iommu_group")).unwrap();
         }
         let devices = [format!("nvme{group}"), format!("nvme{group}n1"), format!("uio{group}")];
         for file in devices.into_iter().chain([format!("vfio/{group}")]) {
@@ -322,6 +345,10 @@ impl Kernel for FakeKernel {
         self.react(attribute, value);
         self.step();
         Ok(())
+    }
+
+    fn write_in_time(&self, attribute: &Path, value: &str, _limit: Duration) -> io::Result<()> {
+        self.write(attribute, value)
     }
 
     fn inspect(&self) -> Inspect {

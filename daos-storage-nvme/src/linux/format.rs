@@ -9,8 +9,7 @@ use std::sync::Arc;
 use daos_blockdev::{Content, DeviceIdentity, DeviceUse, ExclusiveClaim};
 
 use super::pci::{self, PciFunction};
-use super::prepare::loan;
-use super::{LinuxNvme, admin};
+use super::{LinuxNvme, admin, loan};
 use crate::model::{DeviceState, NamespaceState, NvmeState};
 use crate::plan::{DevicePlan, DeviceStep, Verdict, require_ours, require_unused};
 use crate::provider::{blocking, unsupported};

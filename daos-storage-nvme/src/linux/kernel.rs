@@ -8,6 +8,8 @@ use std::fmt::Debug;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use daos_blockdev::{BlockdevError, DeviceIdentity, ExclusiveClaim};
 
@@ -32,6 +34,10 @@ pub(super) trait Kernel: Debug {
 
     /// Writes an attribute of sysfs.
     fn write(&self, attribute: &Path, value: &str) -> io::Result<()>;
+
+    /// The same, which a driver may hold up for as long as it likes: [`io::ErrorKind::TimedOut`] when it has not ended in time. It
+    /// may still come to its end later.
+    fn write_in_time(&self, attribute: &Path, value: &str, limit: Duration) -> io::Result<()>;
 
     /// How its block devices are looked at.
     fn inspect(&self) -> Inspect;
@@ -59,6 +65,14 @@ impl Kernel for Roots {
 
     fn write(&self, attribute: &Path, value: &str) -> io::Result<()> {
         fs::write(attribute, value)
+    }
+
+    fn write_in_time(&self, attribute: &Path, value: &str, limit: Duration) -> io::Result<()> {
+        let (sent, done) = mpsc::channel();
+        let (attribute, value) = (attribute.to_owned(), value.to_owned());
+        // Nothing ends such a write before the driver does, not even a signal: the thread stays with it, and the caller does not.
+        std::thread::spawn(move || sent.send(fs::write(attribute, value)));
+        done.recv_timeout(limit).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 
     fn inspect(&self) -> Inspect {
@@ -94,4 +108,30 @@ impl Kernel for Roots {
 
 fn failed(path: &Path, action: &str, source: io::Error) -> BdevError {
     BdevError::from_io(&path.display().to_string(), action, source)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_that_the_driver_holds_up_is_not_waited_for_without_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let attribute = directory.path().join("unbind");
+        // Opening a FIFO for writing waits until somebody reads.
+        rustix::fs::mkfifoat(
+            rustix::fs::CWD,
+            &attribute,
+            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+        )
+        .unwrap();
+        let roots = Roots::default();
+        let late = roots.write_in_time(&attribute, "x", Duration::from_millis(20)).unwrap_err();
+        assert_eq!(late.kind(), io::ErrorKind::TimedOut);
+        // It comes to its end all the same.
+        assert_eq!(fs::read_to_string(&attribute).unwrap(), "x");
+        fs::remove_file(&attribute).unwrap();
+        roots.write_in_time(&attribute, "y", Duration::from_secs(60)).unwrap();
+        assert_eq!(fs::read_to_string(&attribute).unwrap(), "y");
+    }
 }

@@ -1,16 +1,19 @@
 //! Class nvme on Linux: controllers of the PCI bus through sysfs and the kernel's NVMe admin ioctls.
 //!
-//! `LinuxNvme` is the provider. `pci` and `discover` look, `admin` speaks to controllers, `format` carries out accepted plans,
-//! `prepare` gives controllers to user space and back, `record` remembers what that changed. Held by the server; must not know
-//! engines.
+//! `LinuxNvme` is the provider. `pci`, `nodes` and `discover` look, `admin` speaks to controllers, `bind` moves them between drivers,
+//! `format` carries out accepted plans, `loan` takes a controller from user space for the time of a format, `prepare` gives
+//! controllers to user space and back, `record` remembers what those two changed. Held by the server; must not know engines.
 
 mod admin;
+mod bind;
 mod discover;
 #[cfg(test)]
 mod fake_kernel;
 mod ffi;
 mod format;
 mod kernel;
+mod loan;
+mod nodes;
 mod pci;
 mod prepare;
 mod record;
@@ -118,7 +121,7 @@ impl BdevProvider for LinuxNvme {
 
     async fn recover(&self) -> Result<Vec<Recovered>, BdevError> {
         let this = self.clone();
-        let work = move || prepare::loan::recover(&this.roots, &this.state_dir);
+        let work = move || loan::recover(&this.roots, &this.state_dir);
         blocking("recovery of NVMe controllers", work).await
     }
 

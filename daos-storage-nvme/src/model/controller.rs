@@ -58,6 +58,13 @@ pub struct NvmeController {
     /// Everything that keeps it from being used as it is now; empty when nothing does.
     #[serde(default)]
     pub obstacles: Vec<Obstacle>,
+    /// The files through which programs have it while a driver for user space does, as far as they are there; first the one whose
+    /// owner may use it. Empty with any other driver.
+    #[serde(default)]
+    pub device_files: Vec<PathBuf>,
+    /// Who has the controller itself open, through one of those files.
+    #[serde(default)]
+    pub openers: Vec<DeviceUse>,
     /// Active namespaces by ascending id.
     pub namespaces: Vec<NvmeNamespace>,
     /// Health, when asked for and readable.
@@ -71,10 +78,17 @@ impl NvmeController {
         self.namespaces.iter().map(|namespace| namespace.size_bytes).sum()
     }
 
-    /// Who uses any of its namespaces; empty when nobody does.
+    /// Who uses it or any of its namespaces; empty when nobody does, as far as that can be told: see [`Self::untold`].
     #[must_use]
     pub fn uses(&self) -> Vec<&DeviceUse> {
-        self.namespaces.iter().flat_map(|namespace| &namespace.uses).collect()
+        let namespaces = self.namespaces.iter().flat_map(|namespace| &namespace.uses);
+        self.openers.iter().chain(namespaces).collect()
+    }
+
+    /// What could not be told that has to be known before anybody takes it: who has it open.
+    #[must_use]
+    pub fn untold(&self) -> Option<&Obstacle> {
+        self.obstacles.iter().find(|each| matches!(each, Obstacle::UseUnknown { .. }))
     }
 }
 
@@ -116,6 +130,18 @@ pub enum Obstacle {
         /// Who.
         by: DeviceUse,
     },
+    /// Somebody has the controller itself open. No option overrides this either.
+    Open {
+        /// Who.
+        by: DeviceUse,
+    },
+    /// Who has it open could not be told.
+    UseUnknown {
+        /// Why.
+        detail: String,
+    },
+    /// The kernel's driver does not have it, and no prepare left a record of what it is.
+    NotRecorded,
     /// There is something on a namespace that is not known to be ours.
     Holds {
         /// Id of the namespace.
@@ -152,6 +178,9 @@ impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InUse { namespace, by } => write!(f, "namespace {namespace} is {by}"),
+            Self::Open { by } => by.fmt(f),
+            Self::UseUnknown { detail } => write!(f, "who has it open cannot be told: {detail}"),
+            Self::NotRecorded => f.write_str("no record of a prepare says what it is"),
             Self::Holds { namespace, content } => {
                 write!(f, "namespace {namespace} holds {content}")
             }

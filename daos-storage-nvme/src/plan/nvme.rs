@@ -22,8 +22,12 @@ pub(super) fn decide(
     }
 }
 
-/// Nobody uses any of its namespaces, whatever the intent.
+/// Nobody uses it or any of its namespaces, whatever the intent. What cannot be told is no 'nobody'.
 pub(crate) fn require_unused(device: &DeviceRef, state: &NvmeState) -> Result<(), BdevError> {
+    if let Some(untold) = state.controller.untold() {
+        let detail = untold.to_string();
+        return Err(BdevError::NotTold { device: device.name.clone(), detail });
+    }
     let uses: Vec<_> = state.controller.uses().into_iter().cloned().collect();
     if uses.is_empty() {
         Ok(())

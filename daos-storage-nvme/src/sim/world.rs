@@ -248,6 +248,8 @@ pub fn controller(address: PciAddress, namespaces: u32, size_bytes: u64) -> Nvme
         iommu_group: None,
         source: FactSource::Controller,
         obstacles: Vec::new(),
+        device_files: Vec::new(),
+        openers: Vec::new(),
         namespaces: (1..=namespaces).map(namespace).collect(),
         health: Some(crate::NvmeHealth { temperature_k: 300, ..crate::NvmeHealth::default() }),
     }

@@ -10,6 +10,8 @@ use crate::prepare::memlock;
 const IOMMU: &str = "/sys/class/iommu";
 /// Modules for VFIO, and the one that does without an IOMMU.
 const VFIO: [&str; 2] = ["vfio_pci", "vfio_iommu_type1"];
+/// Without an IOMMU there is none to manage.
+const VFIO_ALONE: [&str; 1] = ["vfio_pci"];
 const UIO: [&str; 1] = ["uio_pci_generic"];
 
 /// Whether any engine has NVMe; without a configuration one may.
@@ -70,8 +72,13 @@ pub(super) fn modules(findings: &mut Findings<'_>, facts: &HostFacts) {
     if !wants_nvme(findings) {
         return;
     }
-    let without = facts.is_root && (!facts.has_iommu() || vfio_is_off(findings));
-    let needed: &[&str] = if without { &UIO } else { &VFIO };
+    // As prepare chooses the driver.
+    let needed: &[&str] = match (facts.is_root, vfio_is_off(findings), facts.has_iommu()) {
+        (true, true, _) => &UIO,
+        (true, false, false) if facts.no_iommu_allowed => &VFIO_ALONE,
+        (true, false, false) => &UIO,
+        _ => &VFIO,
+    };
     let release = &facts.modules.release;
     for name in needed {
         let source = format!("/sys/module/{name}, /lib/modules/{release}");

@@ -11,25 +11,22 @@ use crate::config::{EngineConfig, ScmTier};
 use crate::preflight::{Asked, ControllerFacts, PmemFacts};
 
 /// All controllers, or why they cannot be listed.
-pub(super) async fn controllers(
-    roots: &Roots,
-    bdev: &dyn BdevProvider,
-) -> Result<Vec<ControllerFacts>, String> {
+pub(super) async fn controllers(bdev: &dyn BdevProvider) -> Result<Vec<ControllerFacts>, String> {
     let found = bdev.scan(&ScanRequest::default()).await.map_err(|error| error.to_string())?;
     if let Some(problem) = found.problems.iter().find(|each| each.class == BdevClass::Nvme) {
         return Err(problem.text.clone());
     }
-    Ok(found.controllers.iter().map(|controller| facts(roots, controller)).collect())
+    Ok(found.controllers.iter().map(facts).collect())
 }
 
-fn facts(roots: &Roots, controller: &NvmeController) -> ControllerFacts {
+fn facts(controller: &NvmeController) -> ControllerFacts {
     ControllerFacts {
         address: controller.address.to_string(),
         numa_node: u32::try_from(controller.socket).ok(),
         driver: controller.driver.clone(),
-        device: device(roots, controller).map(|file| {
-            let may = access(&file, Access::READ_OK | Access::WRITE_OK).is_ok();
-            (file, may)
+        device: controller.device_files.first().map(|file| {
+            let may = access(file, Access::READ_OK | Access::WRITE_OK).is_ok();
+            (file.clone(), may)
         }),
         uses: controller
             .uses()
@@ -44,22 +41,6 @@ fn facts(roots: &Roots, controller: &NvmeController) -> ControllerFacts {
 /// refuses it.
 fn by_the_host(by: &DeviceUse) -> bool {
     !matches!(by, DeviceUse::OpenBy(_) | DeviceUse::BusyExclusive)
-}
-
-/// The file of a controller that is bound to a driver for user space.
-fn device(roots: &Roots, controller: &NvmeController) -> Option<PathBuf> {
-    match controller.driver.as_deref()? {
-        "vfio-pci" => {
-            let group = controller.iommu_group?;
-            Some(roots.dev.join("vfio").join(group.to_string()))
-        }
-        "uio_pci_generic" | "igb_uio" => {
-            let function =
-                roots.sys.join("bus/pci/devices").join(controller.address.to_string()).join("uio");
-            names(&function).first().map(|name| roots.dev.join(name))
-        }
-        _ => None,
-    }
 }
 
 /// The devices of class dcpm that engines are to have.

@@ -8,6 +8,9 @@ use crate::config::HostMemory;
 use crate::network;
 use crate::preflight::{DeviceNames, HostFacts};
 
+/// The switch with which root may use VFIO without an IOMMU.
+const NO_IOMMU: &str = "module/vfio/parameters/enable_unsafe_noiommu_mode";
+
 impl HostFacts {
     /// Looks at this host.
     ///
@@ -38,6 +41,7 @@ impl HostFacts {
             user: user_name(uid.as_raw()),
             transparent_hugepages: thp.unwrap_or_default(),
             iommu: names(&roots.sys.join("class/iommu")),
+            no_iommu_allowed: text(&roots.sys.join(NO_IOMMU)).is_some_and(|value| value == "Y"),
             modules: modules::find(roots),
             // A start raises its own limit as far as this.
             memlock: rustix::process::getrlimit(rustix::process::Resource::Memlock).maximum,

@@ -62,7 +62,7 @@ pub async fn observe(
     asked: Option<Asked<'_>>,
     state_dir: &Path,
 ) -> Result<Facts, Fault> {
-    let controllers = devices::controllers(roots, bdev).await;
+    let controllers = devices::controllers(bdev).await;
     let tools = tools::find(roots).await;
     let (places, ports) = (places::wanted(asked, state_dir), ports::wanted(asked));
     let scm_devices = devices::configured_scm(asked);

@@ -6,8 +6,9 @@
 use super::super::discover::KERNEL_DRIVER;
 use super::super::pci::{self, PciFunction};
 use super::super::record::RecordedController;
-use super::own::{self, Owner};
-use super::{Preparation, bind, decide, loan};
+use super::super::{bind, nodes};
+use super::Preparation;
+use super::own::Owner;
 use crate::model::NvmeState;
 use crate::{BdevError, PciAddress};
 
@@ -21,7 +22,7 @@ impl Preparation<'_> {
         state: &NvmeState,
         driver: &'static str,
     ) -> Result<String, BdevError> {
-        loan::require_closed(self.roots(), function)?;
+        nodes::require_closed(self.roots(), function)?;
         let identities = state.contents.iter().filter_map(|namespace| namespace.identity.as_ref());
         let claim = |identity| self.kernel.claim(identity);
         let claims = identities.map(claim).collect::<Result<Vec<_>, _>>()?;
@@ -40,9 +41,8 @@ impl Preparation<'_> {
         function: &PciFunction,
         driver: String,
     ) -> Result<String, BdevError> {
-        for path in own::files_of(self.roots(), function, &driver)? {
-            self.own(owner, &path)?;
-        }
+        let file = nodes::handed_over(self.roots(), function, &driver)?;
+        self.own(owner, &file)?;
         self.end_loan(function.address)?;
         Ok(driver)
     }
@@ -73,7 +73,7 @@ impl Preparation<'_> {
             serial: controller.serial.clone(),
             firmware: controller.firmware.clone(),
             namespaces: sizes.collect(),
-            driver: before.clone().filter(|driver| !decide::is_user_space(driver)),
+            driver: before.clone().filter(|driver| !nodes::is_user_space(driver)),
             bound_to: driver.to_owned(),
             ability: state.ability,
             lent: None,
@@ -101,7 +101,7 @@ impl Preparation<'_> {
         let function = pci::nvme_function_at(self.roots(), address)?;
         let recorded = self.record.controller(address).cloned();
         let driver = match function.driver.clone() {
-            Some(driver) if !decide::is_user_space(&driver) => {
+            Some(driver) if !nodes::is_user_space(&driver) => {
                 bind::clear_override(self.kernel, &function)?;
                 driver
             }
@@ -121,12 +121,11 @@ impl Preparation<'_> {
         function: &PciFunction,
         recorded: Option<&RecordedController>,
     ) -> Result<String, BdevError> {
-        loan::require_closed(self.roots(), function)?;
+        nodes::require_closed(self.roots(), function)?;
         let before = recorded.and_then(|recorded| recorded.driver.as_deref());
-        let before =
-            before.filter(|driver| !decide::is_user_space(driver)).unwrap_or(KERNEL_DRIVER);
+        let before = before.filter(|driver| !nodes::is_user_space(driver)).unwrap_or(KERNEL_DRIVER);
         let released = bind::release(self.kernel, function, before);
-        let now = bind::current(function).filter(|driver| !decide::is_user_space(driver));
+        let now = bind::current(function).filter(|driver| !nodes::is_user_space(driver));
         let (Err(_), Some(driver)) = (&released, now) else { return released };
         self.notices.push(format!(
             "{}: the kernel gave it to {driver}; before the prepare {before} had it",

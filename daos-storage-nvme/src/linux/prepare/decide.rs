@@ -1,20 +1,19 @@
 //! Which controllers a prepare binds, and to what: pure rules over what was seen (R72-R80, R83).
 
+use super::super::discover::KERNEL_DRIVER;
+use super::super::nodes::{UIO, VFIO, is_user_space};
 use crate::model::{FactSource, NvmeState};
-use crate::{BdevError, PciAddress, PrepareRequest, ResetRequest};
-
-/// Driver for an IOMMU that is on.
-pub(super) const VFIO: &str = "vfio-pci";
-/// Driver without one, for root alone.
-pub(super) const UIO: &str = "uio_pci_generic";
+use crate::{BdevError, FileOwner, PciAddress, PrepareRequest, ResetRequest};
 
 /// What of the host decides about the driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct HostFacts {
-    /// The IOMMU is on for this function, or the administrator has allowed to go without.
+    /// The IOMMU is on for this function.
     pub(super) iommu: bool,
-    /// The engines will run as root.
-    pub(super) root: bool,
+    /// The administrator has allowed VFIO without one, which the kernel gives to root alone.
+    pub(super) no_iommu_allowed: bool,
+    /// The user that will run the engines.
+    pub(super) owner: FileOwner,
 }
 
 /// What happens with one controller.
@@ -41,20 +40,49 @@ pub(super) fn prepare(request: &PrepareRequest, host: HostFacts, state: &NvmeSta
         Ok(driver) => driver,
         Err(error) => return Decision::Refuse(error),
     };
-    if controller.driver.as_deref() == Some(driver) {
-        return Decision::Keep(driver.to_owned());
+    let device = || address.to_string();
+    if let Some(untold) = controller.untold() {
+        let detail = untold.to_string();
+        return Decision::Refuse(BdevError::NotTold { device: device(), detail });
     }
     let uses: Vec<_> = controller.uses().into_iter().cloned().collect();
+    if controller.driver.as_deref() == Some(driver) && (uses.is_empty() || is_his(host, state)) {
+        return Decision::Keep(driver.to_owned());
+    }
     if !uses.is_empty() {
-        return Decision::Refuse(BdevError::InUse { device: address.to_string(), uses });
+        return Decision::Refuse(BdevError::InUse { device: device(), uses });
     }
-    // What holds a controller that could not be looked at is not known: it may be mounted.
-    let unseen = state.contents.iter().find(|namespace| namespace.identity.is_none());
-    if let (FactSource::Controller, Some(namespace)) = (controller.source, unseen) {
-        let namespace = namespace.id;
-        return Decision::Refuse(BdevError::Unseen { device: address.to_string(), namespace });
+    match unknown(state) {
+        Some(error) => Decision::Refuse(error),
+        None => Decision::Bind(driver),
     }
-    Decision::Bind(driver)
+}
+
+/// A prepare gave the controller to this very user, whose engine may have it open: then nothing is changed at all.
+fn is_his(host: HostFacts, state: &NvmeState) -> bool {
+    let recorded = state.controller.source == FactSource::RecordedAtPrepare;
+    recorded && state.user_space.as_ref().is_some_and(|user_space| user_space.owner == host.owner)
+}
+
+/// Why it is not known whether a controller is in use, where nobody was seen to use it.
+fn unknown(state: &NvmeState) -> Option<BdevError> {
+    let controller = &state.controller;
+    let device = controller.address.to_string();
+    match controller.driver.as_deref() {
+        // What holds a namespace that could not be looked at is not known: it may be mounted.
+        Some(KERNEL_DRIVER) if controller.source == FactSource::Controller => {
+            let unseen = state.contents.iter().find(|namespace| namespace.identity.is_none());
+            unseen.map(|space| BdevError::Unseen { device, namespace: space.id })
+        }
+        Some(KERNEL_DRIVER) => {
+            let detail = "the kernel's driver has it and does not show it".to_owned();
+            Some(BdevError::NotTold { device, detail })
+        }
+        Some(driver) if !is_user_space(driver) => {
+            Some(BdevError::ForeignDriver { device, driver: driver.to_owned() })
+        }
+        _ => None,
+    }
 }
 
 /// Whether a reset gives this controller back: a named one, or one that a prepare took.
@@ -67,11 +95,6 @@ pub(super) fn reset(request: &ResetRequest, state: &NvmeState, recorded: bool) -
         && (recorded || (named && user_space))
 }
 
-/// Whether a driver hands a controller to programs.
-pub(super) fn is_user_space(driver: &str) -> bool {
-    matches!(driver, VFIO | UIO | "igb_uio")
-}
-
 fn chosen(include: Option<&[PciAddress]>, exclude: &[PciAddress], address: PciAddress) -> bool {
     !exclude.contains(&address) && include.is_none_or(|named| named.contains(&address))
 }
@@ -81,11 +104,13 @@ fn driver_for(
     host: HostFacts,
     address: PciAddress,
 ) -> Result<&'static str, BdevError> {
-    match (host.iommu && !request.disable_vfio, host.root) {
-        (true, _) => Ok(VFIO),
-        (false, true) => Ok(UIO),
-        (false, false) => {
-            let why = if request.disable_vfio { "VFIO is switched off" } else { "no IOMMU is on" };
+    let root = host.owner.uid == 0;
+    match (request.disable_vfio, root) {
+        (false, _) if host.iommu => Ok(VFIO),
+        (false, true) if host.no_iommu_allowed => Ok(VFIO),
+        (_, true) => Ok(UIO),
+        (disabled, false) => {
+            let why = if disabled { "VFIO is switched off" } else { "no IOMMU is on" };
             Err(BdevError::NoUserSpaceDriver { device: address.to_string(), why })
         }
     }
@@ -93,12 +118,15 @@ fn driver_for(
 
 #[cfg(test)]
 mod tests {
-    use daos_blockdev::DeviceUse;
+    use daos_blockdev::{DeviceUse, ProcessRef};
 
     use super::*;
+    use crate::model::{Obstacle, UserSpace};
     use crate::sim;
 
-    const ROOT: HostFacts = HostFacts { iommu: true, root: true };
+    const BOB: FileOwner = FileOwner { uid: 1000, gid: 1000 };
+    const ROOT: HostFacts =
+        HostFacts { iommu: true, no_iommu_allowed: false, owner: FileOwner { uid: 0, gid: 0 } };
 
     fn state() -> NvmeState {
         let mut state =
@@ -155,7 +183,8 @@ mod tests {
 
     #[test]
     fn without_an_iommu_only_root_gets_a_controller() {
-        let without = |root| HostFacts { iommu: false, root };
+        let owner = |root| if root { ROOT.owner } else { BOB };
+        let without = |root| HostFacts { iommu: false, owner: owner(root), ..ROOT };
         let decide = |host| prepare(&request(None, &[]), host, &state());
         assert!(matches!(decide(without(true)), Decision::Bind(UIO)));
         assert!(matches!(
@@ -164,6 +193,79 @@ mod tests {
         ));
         let off = PrepareRequest { disable_vfio: true, ..request(None, &[]) };
         assert!(matches!(prepare(&off, ROOT, &state()), Decision::Bind(UIO)));
+        let allowed = |root| HostFacts { no_iommu_allowed: true, ..without(root) };
+        assert!(matches!(decide(allowed(true)), Decision::Bind(VFIO)));
+        assert!(matches!(prepare(&off, allowed(true), &state()), Decision::Bind(UIO)));
+        let refused = decide(allowed(false));
+        assert!(
+            matches!(refused, Decision::Refuse(BdevError::NoUserSpaceDriver { .. })),
+            "the kernel lets only root open such a group: {refused:?}"
+        );
+    }
+
+    /// Bound to a driver, as a scan shows it; open in a program of somebody.
+    fn bound(driver: &str, source: FactSource, open: bool) -> NvmeState {
+        let mut state = state();
+        state.controller.driver = Some(driver.to_owned());
+        state.controller.source = source;
+        state.contents.iter_mut().for_each(|namespace| namespace.identity = None);
+        if source == FactSource::BusOnly {
+            state.controller.namespaces.clear();
+            state.contents.clear();
+        }
+        let (driver, may_rebind) = (driver.to_owned(), true);
+        state.user_space = Some(UserSpace { driver, owner: BOB, mode: 0o600, may_rebind });
+        if open {
+            let process = ProcessRef { pid: 7, name: "qemu".to_owned() };
+            state.controller.openers = vec![DeviceUse::OpenBy(process)];
+        }
+        state
+    }
+
+    #[test]
+    fn a_controller_that_somebody_has_open_is_neither_moved_nor_handed_over() {
+        let uio = PrepareRequest { disable_vfio: true, ..request(None, &[]) };
+        for source in [FactSource::BusOnly, FactSource::RecordedAtPrepare] {
+            let open = bound(VFIO, source, true);
+            for asked in [&request(None, &[]), &uio] {
+                let decision = prepare(asked, ROOT, &open);
+                assert!(
+                    matches!(decision, Decision::Refuse(BdevError::InUse { .. })),
+                    "{source}: {decision:?}"
+                );
+            }
+            let closed = bound(VFIO, source, false);
+            assert!(matches!(prepare(&request(None, &[]), ROOT, &closed), Decision::Keep(_)));
+            assert!(matches!(prepare(&uio, ROOT, &closed), Decision::Bind(UIO)));
+        }
+    }
+
+    #[test]
+    fn an_engine_that_runs_keeps_the_controller_that_was_prepared_for_its_user() {
+        let bob = HostFacts { owner: BOB, ..ROOT };
+        let own = bound(VFIO, FactSource::RecordedAtPrepare, true);
+        assert!(matches!(prepare(&request(None, &[]), bob, &own), Decision::Keep(_)));
+        // The same without a record is a program of his that nobody knows.
+        let other = bound(VFIO, FactSource::BusOnly, true);
+        let decision = prepare(&request(None, &[]), bob, &other);
+        assert!(matches!(decision, Decision::Refuse(BdevError::InUse { .. })), "{decision:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_not_taken_for_unused() {
+        let refused = |state: &NvmeState| match prepare(&request(None, &[]), ROOT, state) {
+            Decision::Refuse(error) => error.code(),
+            other => panic!("{other:?}"),
+        };
+        let mut untold = bound(VFIO, FactSource::RecordedAtPrepare, false);
+        untold.controller.obstacles.push(Obstacle::UseUnknown { detail: "no /proc".to_owned() });
+        assert_eq!(refused(&untold), 1495);
+        assert_eq!(refused(&bound(KERNEL_DRIVER, FactSource::BusOnly, false)), 1495);
+        assert_eq!(refused(&bound(KERNEL_DRIVER, FactSource::RecordedAtPrepare, false)), 1495);
+        assert_eq!(refused(&bound("pciback", FactSource::BusOnly, false)), 1496);
+        let mut unbound = bound(VFIO, FactSource::BusOnly, false);
+        unbound.controller.driver = None;
+        assert!(matches!(prepare(&request(None, &[]), ROOT, &unbound), Decision::Bind(VFIO)));
     }
 
     #[test]

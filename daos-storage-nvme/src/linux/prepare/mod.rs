@@ -1,17 +1,15 @@
 //! Gives controllers and huge pages to engines in user space, and takes them back (R72-R87, R175): look, decide, record, change,
 //! read back.
 //!
-//! Called by `LinuxNvme`. `decide` is pure; `bind`, `hugepages`, `own` and `leftovers` each change one kind of thing and read it back.
-//! `controllers` and `rest` are the two halves of the work, over a `Kernel`. `loan` takes a controller back for the time of a format.
+//! Called by `LinuxNvme`. `decide` is pure; `super::bind`, `hugepages`, `own` and `leftovers` each change one kind of thing and read it
+//! back. `controllers` and `rest` are the two halves of the work, over a `Kernel`.
 //! What is changed is in the record before it is changed, so that a reset after a crash finds it.
 
-mod bind;
 mod controllers;
 mod decide;
 mod hugepages;
 mod leftovers;
-pub(super) mod loan;
-mod own;
+pub(super) mod own;
 mod rest;
 #[cfg(test)]
 mod tests;
@@ -21,10 +19,10 @@ use std::sync::Arc;
 
 use self::decide::{Decision, HostFacts};
 use self::own::Owner;
-use super::discover;
 use super::kernel::Kernel;
 use super::pci::{self, PciFunction, Roots};
 use super::record::{PrepareRecord, RecordLock};
+use super::{discover, loan, nodes};
 use crate::model::NvmeState;
 use crate::{BdevError, PciAddress, PrepareOutcome, PrepareRequest, ResetOutcome, ResetRequest};
 
@@ -78,8 +76,9 @@ impl<'a> Preparation<'a> {
         let mut controllers = Controllers::new();
         for (function, state) in self.look()? {
             let host = HostFacts {
-                iommu: function.iommu_group.is_some() || own::unsafe_no_iommu(self.roots()),
-                root: owner.is_root(),
+                iommu: nodes::has_iommu(&function),
+                no_iommu_allowed: own::unsafe_no_iommu(self.roots()),
+                owner: owner.ids(),
             };
             let result = match decide::prepare(request, host, &state) {
                 Decision::Leave => continue,

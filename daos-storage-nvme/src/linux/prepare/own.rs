@@ -4,17 +4,13 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
-use super::super::pci::{PciFunction, Roots, text};
+use super::super::pci::{Roots, text};
 use super::super::record::RecordedFile;
-use super::decide::VFIO;
-use crate::BdevError;
+use crate::{BdevError, FileOwner};
 
 /// What DPDK needs of locked memory with VFIO.
 const LEAST_MEMLOCK: u64 = 64 << 20;
-const APPEARS: Duration = Duration::from_secs(5);
-const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// The variable in which sudo says who called it.
 pub(super) const SUDO_USER: &str = "SUDO_USER";
@@ -49,48 +45,17 @@ impl Owner {
         Ok(Self { name: name.to_owned(), uid, gid })
     }
 
+    pub(super) fn ids(&self) -> FileOwner {
+        FileOwner { uid: self.uid, gid: self.gid }
+    }
+
     pub(super) fn is_root(&self) -> bool {
         self.uid == 0
     }
 }
 
-/// The device files through which a program has a controller that is bound to this driver.
-pub(super) fn files_of(
-    roots: &Roots,
-    function: &PciFunction,
-    driver: &str,
-) -> Result<Vec<PathBuf>, BdevError> {
-    let file = if driver == VFIO {
-        let group = super::super::pci::link_name(&function.directory.join("iommu_group"));
-        roots.dev.join("vfio").join(group.ok_or_else(|| missing(function, "IOMMU group"))?)
-    } else {
-        let entries = fs::read_dir(function.directory.join("uio")).map(Iterator::flatten);
-        let name =
-            entries.ok().and_then(|mut entries| entries.next()).map(|entry| entry.file_name());
-        roots.dev.join(name.ok_or_else(|| missing(function, "uio device"))?)
-    };
-    appear(&file)?;
-    Ok(vec![file])
-}
-
-fn missing(function: &PciFunction, what: &str) -> BdevError {
-    BdevError::NotFound { device: format!("{} of {}", what, function.address) }
-}
-
-/// udev makes the node a moment after the driver has the function.
-fn appear(path: &Path) -> Result<(), BdevError> {
-    let deadline = Instant::now() + APPEARS;
-    while !path.exists() {
-        if Instant::now() >= deadline {
-            return Err(BdevError::NotFound { device: path.display().to_string() });
-        }
-        std::thread::sleep(LOOK_EVERY);
-    }
-    Ok(())
-}
-
 /// Owner and mode of a file now.
-pub(super) fn look(path: &Path) -> Result<RecordedFile, BdevError> {
+pub(in crate::linux) fn look(path: &Path) -> Result<RecordedFile, BdevError> {
     let metadata = fs::metadata(path).map_err(|source| failed(path, "look at", source))?;
     Ok(RecordedFile {
         path: path.to_owned(),
@@ -113,7 +78,7 @@ pub(super) fn is_device(path: &Path) -> bool {
 }
 
 /// Sets owner and mode as they were. A file that is gone needs neither.
-pub(super) fn restore(before: &RecordedFile) -> Result<(), BdevError> {
+pub(in crate::linux) fn restore(before: &RecordedFile) -> Result<(), BdevError> {
     if before.path.exists() { apply(before) } else { Ok(()) }
 }
 

@@ -272,10 +272,40 @@ fn a_controller_that_cannot_be_handed_over_is_given_back() {
     // Bound, but without a device file for its user.
     kernel.refusing.set("");
     kernel.lose_group(A);
-    let done = prepare(&kernel, &only(A)).unwrap();
+    let state_dir = kernel.state_dir();
+    let begun = Preparation::begin(&kernel, &state_dir).unwrap();
+    let done = begun.prepare_for(&root(), &only(A)).unwrap();
     assert_eq!(drivers(&done.controllers), ["304"], "left as it was");
     assert_eq!(kernel.snapshot(), before);
     assert!(nothing_is_recorded(&kernel));
+}
+
+#[test]
+fn vfio_without_an_iommu_is_for_root_and_comes_back() {
+    let kernel = two_cards();
+    kernel.lose_group(A);
+    let before = kernel.snapshot();
+    assert_eq!(drivers(&prepare(&kernel, &only(A)).unwrap().controllers), ["1441"]);
+    kernel.makes_group.set(true);
+    if owner().uid != 65534 {
+        return; // only root gives files to root
+    }
+    let state_dir = kernel.state_dir();
+    let prepare = || {
+        let begun = Preparation::begin(&kernel, &state_dir).unwrap();
+        drivers(&begun.prepare_for(&root(), &only(A)).unwrap().controllers)
+    };
+    assert_eq!(prepare(), ["vfio-pci"]);
+    assert_eq!(prepare(), ["vfio-pci"], "again");
+    let group = kernel.roots().dev.join("vfio/noiommu-7");
+    let mut engine =
+        Command::new("sleep").arg("60").stdin(fs::File::open(group).unwrap()).spawn().unwrap();
+    let kept = drivers(&reset(&kernel).controllers);
+    engine.kill().unwrap();
+    engine.wait().unwrap();
+    assert_eq!(kept, ["1225"], "an engine has it");
+    assert_eq!(drivers(&reset(&kernel).controllers), ["nvme"]);
+    assert_eq!(kernel.snapshot(), before);
 }
 
 #[test]

@@ -6,69 +6,25 @@
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use daos_blockdev::{DeviceUse, ExclusiveClaim};
+use daos_blockdev::{ExclusiveClaim, wait_until};
 
-use super::super::discover::{self, KERNEL_DRIVER};
-use super::super::pci::{self, PciFunction, Roots, text};
-use super::super::record::{Loan, PrepareRecord, RecordedController, RecordedFile};
-use super::decide::VFIO;
-use super::{bind, decide, own};
+use super::discover::{self, KERNEL_DRIVER};
+use super::pci::{self, PciFunction, Roots, text};
+use super::prepare::own;
+use super::record::{Loan, PrepareRecord, RecordedController, RecordedFile};
+use super::{bind, nodes};
 use crate::model::{NvmeState, UserSpace};
 use crate::provider::Recovered;
 use crate::{BdevError, DeviceRef, FileOwner};
 
 /// How long the kernel may take to show the namespaces of a controller, and others to have had their look at them.
 const APPEARS: Duration = Duration::from_secs(20);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-
-/// The device files of a controller that a driver for user space has, as far as they are there; the one with an owner first.
-fn device_files(roots: &Roots, function: &PciFunction) -> Vec<PathBuf> {
-    let entry = |directory: &str| {
-        let mut entries = std::fs::read_dir(function.directory.join(directory)).ok()?;
-        Some(entries.next()?.ok()?.file_name())
-    };
-    let files = match function.driver.as_deref() {
-        Some(VFIO) => {
-            let group = function.iommu_group.map(|group| group.to_string());
-            let group = group.map(|group| roots.dev.join("vfio").join(group));
-            let device = entry("vfio-dev").map(|name| roots.dev.join("vfio/devices").join(name));
-            [group, device]
-        }
-        Some(driver) if decide::is_user_space(driver) => {
-            [entry("uio").map(|name| roots.dev.join(name)), None]
-        }
-        _ => [None, None],
-    };
-    files.into_iter().flatten().filter(|file| file.exists()).collect()
-}
-
-/// Who has a controller open through its driver for user space.
-pub(in crate::linux) fn openers(
-    roots: &Roots,
-    function: &PciFunction,
-) -> Result<Vec<DeviceUse>, BdevError> {
-    let mut uses = Vec::new();
-    for file in device_files(roots, function) {
-        uses.extend(daos_blockdev::openers_of_file(&file)?.into_iter().map(DeviceUse::OpenBy));
-    }
-    Ok(uses)
-}
-
-/// Nobody has it open: its driver would wait for that without end.
-pub(super) fn require_closed(roots: &Roots, function: &PciFunction) -> Result<(), BdevError> {
-    let uses = openers(roots, function)?;
-    if uses.is_empty() {
-        Ok(())
-    } else {
-        Err(BdevError::InUse { device: function.address.to_string(), uses })
-    }
-}
 
 /// What a format has to give back, if anything: to the driver that has the controller, or had it before a format of this boot that did
 /// not come to its end.
-pub(in crate::linux) fn user_space(
+pub(super) fn user_space(
     roots: &Roots,
     function: &PciFunction,
     record: &PrepareRecord,
@@ -80,8 +36,8 @@ pub(in crate::linux) fn user_space(
         let driver = driver.clone();
         return Some(UserSpace { driver, owner: *owner, mode: *mode, may_rebind });
     }
-    let driver = function.driver.clone().filter(|driver| decide::is_user_space(driver))?;
-    let file = device_files(roots, function).into_iter().next();
+    let driver = function.driver.clone().filter(|driver| nodes::is_user_space(driver))?;
+    let file = nodes::files(roots, function, &driver).into_iter().next();
     let file = file.and_then(|file| own::look(&file).ok());
     let (owner, mode) = file.map_or((FileOwner { uid: 0, gid: 0 }, 0o600), |file| {
         (FileOwner { uid: file.uid, gid: file.gid }, file.mode)
@@ -106,7 +62,7 @@ fn is_of_this_boot(roots: &Roots, loan: &Loan) -> bool {
 }
 
 /// Gives a controller to the kernel's driver, and waits until that shows the serial number that was recorded.
-pub(in crate::linux) fn take(
+pub(super) fn take(
     roots: &Roots,
     state_dir: &Path,
     function: &PciFunction,
@@ -119,7 +75,7 @@ pub(in crate::linux) fn take(
     };
     let user_space =
         planned.user_space.as_ref().ok_or_else(|| changed("nobody in user space had it"))?;
-    require_closed(roots, function)?;
+    nodes::require_closed(roots, function)?;
     let loan = Loan {
         driver: user_space.driver.clone(),
         owner: user_space.owner,
@@ -135,26 +91,24 @@ pub(in crate::linux) fn take(
 
 /// Looks until the kernel shows all namespaces of the plan and everybody had his glance at them; what is so in the end is the caller's
 /// to judge.
-pub(in crate::linux) fn settle(
+pub(super) fn settle(
     look: impl Fn() -> Result<NvmeState, BdevError>,
     planned: &NvmeState,
 ) -> Result<NvmeState, BdevError> {
-    let deadline = Instant::now() + APPEARS;
-    loop {
-        let now = look()?;
-        let ids =
-            |state: &NvmeState| state.contents.iter().map(|space| space.id).collect::<Vec<_>>();
+    let ids = |state: &NvmeState| state.contents.iter().map(|space| space.id).collect::<Vec<_>>();
+    let settled = |now: &NvmeState| {
         let seen = now.contents.iter().all(|namespace| namespace.identity.is_some());
-        let settled = ids(&now) == ids(planned) && seen && now.controller.uses().is_empty();
-        if settled || Instant::now() >= deadline {
-            return Ok(now);
-        }
-        std::thread::sleep(LOOK_EVERY);
-    }
+        ids(now) == ids(planned) && seen && now.controller.uses().is_empty()
+    };
+    let found = wait_until(APPEARS, || match look() {
+        Ok(now) if !settled(&now) => None,
+        answer => Some(answer),
+    });
+    found.unwrap_or_else(look)
 }
 
 /// What came to the kernel's driver is what prepare took from it.
-pub(in crate::linux) fn require_recorded(
+pub(super) fn require_recorded(
     device: &DeviceRef,
     planned: &NvmeState,
     now: &NvmeState,
@@ -176,7 +130,7 @@ pub(in crate::linux) fn require_recorded(
 
 /// Gives a controller back to whom it was lent from: driver, owner, and the end of the loan in the record. Without a loan there is
 /// nothing to do: a reset ended it.
-pub(in crate::linux) fn give_back(
+pub(super) fn give_back(
     roots: &Roots,
     state_dir: &Path,
     function: &PciFunction,
@@ -194,10 +148,9 @@ pub(in crate::linux) fn give_back(
             return Err(error);
         }
     }
-    for path in own::files_of(roots, function, &loan.driver)? {
-        let FileOwner { uid, gid } = loan.owner;
-        own::restore(&RecordedFile { path, uid, gid, mode: loan.mode })?;
-    }
+    let path = nodes::handed_over(roots, function, &loan.driver)?;
+    let FileOwner { uid, gid } = loan.owner;
+    own::restore(&RecordedFile { path, uid, gid, mode: loan.mode })?;
     PrepareRecord::set_loan(state_dir, function.address, None).map(drop)
 }
 
@@ -213,10 +166,7 @@ fn claim_all(
 }
 
 /// Ends every loan that a format left behind.
-pub(in crate::linux) fn recover(
-    roots: &Roots,
-    state_dir: &Path,
-) -> Result<Vec<Recovered>, BdevError> {
+pub(super) fn recover(roots: &Roots, state_dir: &Path) -> Result<Vec<Recovered>, BdevError> {
     let record = PrepareRecord::load(state_dir)?;
     let mut recovered = Vec::new();
     for recorded in record.controllers.iter().filter(|recorded| recorded.lent.is_some()) {
@@ -253,39 +203,12 @@ fn end(
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
-
+    use super::nodes::VFIO;
+    use super::nodes::tests::{ADDRESS, Holder, host};
     use super::*;
     use crate::model::FormatAbility;
     use crate::sim;
     use crate::{BdevClass, PciAddress};
-
-    const ADDRESS: &str = "0000:81:00.0";
-
-    fn host(driver: Option<&str>) -> (tempfile::TempDir, Roots, PciFunction) {
-        let directory = tempfile::tempdir().unwrap();
-        let at = directory.path();
-        let place = at.join("sys/function");
-        std::fs::create_dir_all(&place).unwrap();
-        std::fs::create_dir_all(at.join("sys/bus/pci")).unwrap();
-        std::fs::create_dir_all(at.join("dev/vfio")).unwrap();
-        std::fs::create_dir_all(at.join("proc/sys/kernel/random")).unwrap();
-        std::fs::write(at.join("proc/sys/kernel/random/boot_id"), "this\n").unwrap();
-        std::fs::write(at.join("dev/vfio/7"), "").unwrap();
-        std::fs::write(place.join("driver_override"), "").unwrap();
-        std::fs::write(at.join("sys/bus/pci/drivers_probe"), "").unwrap();
-        let roots = Roots { sys: at.join("sys"), dev: at.join("dev"), proc: at.join("proc") };
-        let function = PciFunction {
-            address: ADDRESS.parse().unwrap(),
-            name: ADDRESS.to_owned(),
-            directory: place,
-            driver: driver.map(str::to_owned),
-            vendor: None,
-            numa_node: 0,
-            iommu_group: Some(7),
-        };
-        (directory, roots, function)
-    }
 
     fn recorded(boot: &str) -> RecordedController {
         RecordedController {
@@ -314,7 +237,7 @@ mod tests {
 
     #[test]
     fn whoever_has_it_now_is_whom_it_goes_back_to() {
-        let (_directory, roots, function) = host(Some(VFIO));
+        let (_directory, roots, function) = host(Some(VFIO), "7");
         let found = user_space(&roots, &function, &PrepareRecord::default()).unwrap();
         assert_eq!((&*found.driver, found.owner), (VFIO, FileOwner::current()));
         assert!(found.may_rebind);
@@ -325,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_loan_of_this_boot_is_remembered_and_one_of_an_earlier_boot_is_not() {
-        let (_directory, roots, function) = host(Some(KERNEL_DRIVER));
+        let (_directory, roots, function) = host(Some(KERNEL_DRIVER), "7");
         let found = user_space(&roots, &function, &record("this")).unwrap();
         assert_eq!((found.owner, found.mode), (FileOwner { uid: 77, gid: 78 }, 0o640));
         assert_eq!(user_space(&roots, &function, &record("earlier")), None);
@@ -334,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_reboot_ends_a_loan() {
-        let (directory, roots, _function) = host(Some(KERNEL_DRIVER));
+        let (directory, roots, _function) = host(Some(KERNEL_DRIVER), "7");
         let state_dir = directory.path().join("state");
         std::fs::create_dir(&state_dir).unwrap();
         record("earlier").save(&state_dir).unwrap();
@@ -347,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_loan_whose_controller_is_gone_stays_and_says_so() {
-        let (directory, roots, _function) = host(Some(KERNEL_DRIVER));
+        let (directory, roots, _function) = host(Some(KERNEL_DRIVER), "7");
         let state_dir = directory.path().join("state");
         std::fs::create_dir(&state_dir).unwrap();
         record("this").save(&state_dir).unwrap();
@@ -358,23 +281,18 @@ mod tests {
 
     #[test]
     fn a_controller_that_a_program_has_open_is_not_taken() {
-        let (directory, roots, function) = host(Some(VFIO));
+        let (directory, roots, function) = host(Some(VFIO), "7");
         let state_dir = directory.path().join("state");
         std::fs::create_dir(&state_dir).unwrap();
         let mut not_lent = record("this");
         not_lent.controllers[0].lent = None;
         not_lent.save(&state_dir).unwrap();
-        let mut holder = std::process::Command::new("sleep")
-            .arg("60")
-            .stdin(File::open(roots.dev.join("vfio/7")).unwrap())
-            .spawn()
-            .unwrap();
+        let holder = Holder::of(&roots.dev.join("vfio/7"));
         let mut planned =
             sim::blank_namespaces(sim::controller(ADDRESS.parse().unwrap(), 1, 1 << 30));
         planned.user_space = user_space(&roots, &function, &not_lent);
         let refused = take(&roots, &state_dir, &function, &planned);
-        holder.kill().unwrap();
-        holder.wait().unwrap();
+        drop(holder);
         assert!(matches!(refused, Err(BdevError::InUse { .. })), "{refused:?}");
         assert_eq!(PrepareRecord::load(&state_dir).unwrap(), not_lent, "nothing was begun");
     }

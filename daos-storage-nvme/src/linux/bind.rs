@@ -1,18 +1,21 @@
 //! Moves a PCI function from one driver to another, and believes only what it reads back: a write to sysfs may succeed and do nothing.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::super::discover;
-use super::super::kernel::Kernel;
-use super::super::pci::{PciFunction, Roots, link_name, text};
-use super::decide;
+use daos_blockdev::wait_until;
+
+use super::kernel::Kernel;
+use super::pci::{PciFunction, Roots, link_name, text};
+use super::{discover, nodes};
 use crate::BdevError;
 
 /// How long the kernel may take to show a controller again after it got its driver back.
 const APPEARS: Duration = Duration::from_secs(20);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How long a driver may take to let go of a function that nobody has open, or to take one.
+const LETS_GO: Duration = Duration::from_secs(60);
 
 /// Binds a function to a driver for user space.
 pub(super) fn bind(
@@ -39,7 +42,7 @@ pub(super) fn release(
     driver: &str,
 ) -> Result<String, BdevError> {
     clear_override(kernel, function)?;
-    if current(function).is_none_or(|now| decide::is_user_space(&now)) {
+    if current(function).is_none_or(|now| nodes::is_user_space(&now)) {
         unbind(kernel, function)?;
         probe(kernel, function);
     }
@@ -68,22 +71,14 @@ pub(super) fn require_serial(
 
 /// The serial number that the kernel's driver shows, once the controller is up.
 pub(super) fn serial_of(roots: &Roots, function: &PciFunction) -> Result<String, BdevError> {
-    let deadline = Instant::now() + APPEARS;
-    loop {
-        let shown = discover::kernel_name(function).and_then(|name| {
-            let class = function.directory.join("nvme").join(&name);
-            let live = text(&class.join("state")).is_none_or(|state| state == "live");
-            let ready = live && roots.dev.join(&name).exists();
-            ready.then(|| text(&class.join("serial")).unwrap_or_default())
-        });
-        match shown {
-            Some(found) => return Ok(found),
-            None if Instant::now() >= deadline => {
-                return Err(refused(function, "nvme", "the controller did not come up again"));
-            }
-            None => std::thread::sleep(LOOK_EVERY),
-        }
-    }
+    let shown = wait_until(APPEARS, || {
+        let name = discover::kernel_name(function)?;
+        let class = function.directory.join("nvme").join(&name);
+        let live = text(&class.join("state")).is_none_or(|state| state == "live");
+        let ready = live && roots.dev.join(&name).exists();
+        ready.then(|| text(&class.join("serial")).unwrap_or_default())
+    });
+    shown.ok_or_else(|| refused(function, "nvme", "the controller did not come up again"))
 }
 
 /// The driver that has a function now.
@@ -91,17 +86,24 @@ pub(super) fn current(function: &PciFunction) -> Option<String> {
     link_name(&function.directory.join("driver"))
 }
 
+/// The last look before a driver is taken away is here, whoever asks for it: what a program has open stays with it.
 fn unbind(kernel: &dyn Kernel, function: &PciFunction) -> Result<(), BdevError> {
-    if current(function).is_none() {
-        return Ok(());
+    let Some(driver) = current(function) else { return Ok(()) };
+    let now = PciFunction { driver: Some(driver.clone()), ..function.clone() };
+    nodes::require_closed(kernel.roots(), &now)?;
+    match write(kernel, function, "driver/unbind", &function.name) {
+        Err(BdevError::StepFailed { source, .. }) if source.kind() == ErrorKind::TimedOut => {
+            let device = function.address.to_string();
+            Err(BdevError::DriverWaits { device, driver, seconds: LETS_GO.as_secs() })
+        }
+        done => done,
     }
-    write(kernel, function, "driver/unbind", &function.name)
 }
 
 fn probe(kernel: &dyn Kernel, function: &PciFunction) {
     let file = kernel.roots().sys.join("bus/pci/drivers_probe");
     // A driver that refuses the function makes this write fail or succeed, depending on the kernel: the read-back tells.
-    let _ = kernel.write(&file, &function.name);
+    let _ = kernel.write_in_time(&file, &function.name, LETS_GO);
 }
 
 fn require_driver(function: &PciFunction, wanted: &str) -> Result<String, BdevError> {
@@ -127,7 +129,7 @@ fn write(
     value: &str,
 ) -> Result<(), BdevError> {
     let path = function.directory.join(attribute);
-    kernel.write(&path, value).map_err(|source| {
+    kernel.write_in_time(&path, value, LETS_GO).map_err(|source| {
         BdevError::from_io(
             &function.address.to_string(),
             format!("write {}", path.display()),
