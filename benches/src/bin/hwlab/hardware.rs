@@ -53,6 +53,9 @@ impl Default for Hardware {
 /// Bytes of the label area of an NVDIMM; it comes on top of what Linux wants in multiples of 16 MiB.
 const LABELS_KIB: u64 = 128;
 
+/// Name of the file behind the disk of the state directory.
+pub const STATE: &str = "state.img";
+
 /// Name of the file behind a namespace.
 fn image(place: usize, number: usize) -> String {
     format!("nvme{place}-{number}.img")
@@ -72,7 +75,7 @@ impl Hardware {
 
     /// Files that hold the contents of the devices: name and KiB.
     pub fn images(&self) -> Vec<(String, u64)> {
-        let mut images = vec![("state.img".to_owned(), 64 * 1024)];
+        let mut images = vec![(STATE.to_owned(), 64 * 1024)];
         for (place, controller) in self.controllers.iter().enumerate() {
             for (number, mib) in controller.namespaces.iter().enumerate() {
                 images.push((image(place, number + 1), mib * 1024));
@@ -163,7 +166,7 @@ impl Hardware {
                 );
             }
         }
-        let state = images.join("state.img");
+        let state = images.join(STATE);
         add("-drive", format!("if=none,id=state,file={},format=raw", state.display()));
         add("-device", "virtio-blk-pci,drive=state,serial=STATE,bus=pcie.0".to_owned());
         words.extend(self.extra.iter().cloned());

@@ -8,7 +8,7 @@ mkdir -p /dev/pts /dev/shm /var/lib/daos_server
 mount -t devpts pts /dev/pts
 for place in /dev/shm /run /tmp; do mount -t tmpfs tmpfs $place; done
 # The configuration that distributions ship for modprobe breaks the search for dependencies here.
-for module in $(cat /etc/modules); do modprobe -C /dev/null "$module" || echo "no module $module"; done
+modprobe -a -C /dev/null $(cat /etc/modules)
 ip link set lo up
 for link in /sys/class/net/e*; do
     [ -e "$link" ] || continue
@@ -17,7 +17,7 @@ for link in /sys/class/net/e*; do
     break
 done
 state=/dev/$(basename "$(dirname "$(grep -l STATE /sys/block/*/serial)")")
-[ -b "$state" ] && { blkid "$state" >/dev/null || mkfs.ext4 -q "$state"; mount "$state" /var/lib/daos_server; }
+[ -b "$state" ] && mount "$state" /var/lib/daos_server
 stty -F /dev/ttyS1 raw -echo
 exec 3<>/dev/ttyS1
 echo ready >&3

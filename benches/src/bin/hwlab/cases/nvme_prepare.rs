@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::nvme_scan::{address, controller};
-use crate::guest::Lab;
+use crate::guest::{Guest, Lab};
 use crate::hardware::Hardware;
 
 const UP: Duration = Duration::from_secs(20);
@@ -21,6 +21,7 @@ pub fn user_and_back(lab: &Lab) -> Result<()> {
     let prepare =
         format!("daos_server storage prepare --nvme-only -w '{taken} 000:2' -p 64 -u bob");
     let told = guest.shell.run(&prepare)?;
+    lab.keep("prepare", &format!("# {prepare}\n{told}"))?;
     ensure!(
         told.contains("vfio-pci") && told.contains("'000:2' is not a full PCI address"),
         "{told}"
@@ -61,10 +62,12 @@ pub fn user_and_back(lab: &Lab) -> Result<()> {
         .wait(&format!("ls -l /proc/$(cat /tmp/user)/fd | grep -q /dev/vfio/{group}"), UP)?;
     let busy = guest.shell.refused("daos_server nvme reset", "in use: open in sleep")?;
     ensure!(busy.contains("code = 1225"), "{busy}");
+    lab.keep("prepare-reset-busy", &busy)?;
     ensure!(controller(&mut guest, "LAB-A")?["driver"] == "vfio-pci");
     guest.shell.run("kill $(cat /tmp/user)")?;
 
-    guest.shell.run("daos_server storage prepare --nvme-only --reset")?;
+    let told = guest.shell.run("daos_server storage prepare --nvme-only --reset")?;
+    lab.keep("prepare-reset", &told)?;
     let back = controller(&mut guest, "LAB-A")?;
     ensure!(back["driver"] == "nvme" && back["usable"] == true, "{back:#}");
     ensure!(guest.shell.run(NODE_PAGES)?.trim() == "0 0");
@@ -100,16 +103,13 @@ pub fn refuses_in_use(lab: &Lab) -> Result<()> {
 }
 
 /// No IOMMU: refused for bob with the remedy, uio for root.
-pub fn without_iommu(lab: &Lab) -> Result<()> {
-    let hardware = Hardware { iommu: false, ..Hardware::default() };
-    let disks = lab.disks(&hardware)?;
-    let mut guest = lab.boot(&hardware, &disks)?;
+pub fn without_iommu(guest: &mut Guest) -> Result<()> {
     let told = guest.shell.refused("daos_server nvme prepare -p 2 -u bob", "no IOMMU is on")?;
     ensure!(told.contains("intel_iommu=on"), "{told}");
-    ensure!(controller(&mut guest, "LAB-C")?["driver"] == "nvme");
+    ensure!(controller(guest, "LAB-C")?["driver"] == "nvme");
     guest.shell.run("daos_server nvme prepare -p 2 -u root")?;
-    ensure!(controller(&mut guest, "LAB-C")?["driver"] == "uio_pci_generic");
+    ensure!(controller(guest, "LAB-C")?["driver"] == "uio_pci_generic");
     guest.shell.run("daos_server nvme reset")?;
-    ensure!(controller(&mut guest, "LAB-C")?["driver"] == "nvme");
-    guest.power_off()
+    ensure!(controller(guest, "LAB-C")?["driver"] == "nvme");
+    Ok(())
 }

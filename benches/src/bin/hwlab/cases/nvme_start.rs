@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::nvme_prepare::NODE_PAGES;
-use super::nvme_scan::{address, controller};
+use super::nvme_scan::{address, controller, controllers};
 use crate::guest::{Guest, Lab};
 use crate::hardware::Hardware;
 
@@ -66,11 +66,10 @@ fn joined(guest: &mut Guest) -> Result<()> {
 }
 
 fn drivers(guest: &mut Guest) -> Result<Vec<String>> {
-    let mut drivers = Vec::new();
-    for serial in ["LAB-A", "LAB-B", "LAB-C"] {
-        drivers.push(controller(guest, serial)?["driver"].as_str().unwrap_or("none").to_owned());
-    }
-    Ok(drivers)
+    let found = controllers(guest)?;
+    let serials = found.iter().map(|each| each["serial"].as_str().unwrap_or_default());
+    ensure!(serials.eq(["LAB-A", "LAB-B", "LAB-C"]), "{found:#?}");
+    Ok(found.iter().map(|each| each["driver"].as_str().unwrap_or("none").to_owned()).collect())
 }
 
 /// Huge pages on the engine's node, the engine's controller when it starts, its owner, limits and arguments; wrong values are named;

@@ -45,7 +45,7 @@ fn errors(report: &Value, rule: &str) -> Vec<(String, String)> {
     found.map(|each| (word(each, "subject"), word(each, "fix"))).collect()
 }
 
-/// Without an IOMMU: named, with the words for the kernel's command line; root is told that only root can go on.
+/// Without an IOMMU: named, with the words for the kernel's command line; root is told that only root can go on. A prepare says the same.
 pub fn without_iommu(lab: &Lab) -> Result<()> {
     let hardware = Hardware { iommu: false, dimm_mib: 128, ..Hardware::default() };
     let disks = lab.disks(&hardware)?;
@@ -55,6 +55,9 @@ pub fn without_iommu(lab: &Lab) -> Result<()> {
     ensure!(status == 2, "{report:#}");
     let found = errors(&report, "iommu");
     ensure!(found.len() == 1 && found[0].1.contains("intel_iommu=on"), "{report:#}");
+    let shown =
+        guest.shell.try_run(&format!("{BOB} daos_server preflight -v -o /etc/server.yml"))?;
+    lab.keep("preflight", &shown.output)?;
     let refused = guest.shell.refused(
         &format!("{BOB} daos_server start -o /etc/server.yml"),
         "NVMe as a plain user needs an IOMMU, and the host shows none",
@@ -66,6 +69,7 @@ pub fn without_iommu(lab: &Lab) -> Result<()> {
         "{}",
         root.output
     );
+    super::nvme_prepare::without_iommu(&mut guest)?;
     guest.power_off()
 }
 
@@ -116,6 +120,7 @@ pub fn remedies_make_ready(lab: &Lab) -> Result<()> {
     let ran = guest.shell.try_run(&limit("daos_server preflight -v -o /etc/server.yml"))?;
     ensure!(ran.status == 0, "{}", ran.output);
     ensure!(ran.output.contains("0 errors, "), "{}", ran.output);
+    lab.keep("preflight-ready", &ran.output)?;
     for rule in ["iommu: on", "hugepages, node 1: ", "vfio-access, ", "memlock: high enough"] {
         ensure!(ran.output.contains(&format!("ok       {rule}")), "{rule}: {}", ran.output);
     }

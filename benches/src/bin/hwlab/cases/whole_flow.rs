@@ -1,19 +1,24 @@
-//! The whole way over the network: `dmg` on the host scans two guests, proposes their configuration, formats them, and sees the second
-//! join the first, vanish when its cable is pulled, and come back.
+//! The whole way over the network: `dmg` on the host scans two guests, proposes their configuration, formats them (one with an SSD that
+//! holds data), and sees the second join the first, vanish when its cable is pulled, and come back.
 
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
+use super::nvme_scan::address;
+use super::site::flat;
 use crate::guest::{Disks, Guest, Lab};
 use crate::hardware::{Controller, Hardware};
+use crate::medium;
 
 const UP: Duration = Duration::from_secs(120);
 /// How long a member is suspected before it is given up, in milliseconds; emulated processors stall for a while.
 const SUSPECTED_MS: u32 = 8000;
+/// What is on the first guest's SSD before a format.
+const SECRET: &str = "data of somebody";
 
 /// A guest that the host reaches through a forwarded port, and its neighbour through a cable of its own.
 struct Node {
@@ -22,6 +27,8 @@ struct Node {
     address: String,
     /// On the cable.
     lan: &'static str,
+    /// The file behind its SSD.
+    ssd: PathBuf,
     _disks: Disks,
 }
 
@@ -74,7 +81,8 @@ fn boot(
              ndctl create-namespace -m fsdax -r ${region##*/} || exit 1
          done",
     )?;
-    Ok(Node { guest, address: format!("127.0.0.1:{port}"), lan, _disks: disks })
+    let ssd = disks.path().join(hardware.image(serial, 1)?);
+    Ok(Node { guest, address: format!("127.0.0.1:{port}"), lan, ssd, _disks: disks })
 }
 
 impl Node {
@@ -136,19 +144,18 @@ struct Dmg<'a> {
 }
 
 impl Dmg<'_> {
-    fn run(&self, hosts: &str, arguments: &[&str]) -> Result<(String, String)> {
-        let output = self
-            .lab
-            .program("dmg")
-            .arg("-o")
-            .arg(&self.config)
-            .args(["-l", hosts])
-            .args(arguments)
-            .output()
-            .context("starting dmg")?;
+    /// Whether it ended well, and what it printed on its two outputs.
+    fn try_run(&self, hosts: &str, arguments: &[&str]) -> Result<(bool, String, String)> {
+        let mut dmg = self.lab.program("dmg");
+        dmg.arg("-o").arg(&self.config).args(["-l", hosts]).args(arguments);
+        let output = dmg.output().context("starting dmg")?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let (told, complaint) = (text(&output.stdout), text(&output.stderr));
-        ensure!(output.status.success(), "dmg {arguments:?}: {told}{complaint}");
+        Ok((output.status.success(), text(&output.stdout), text(&output.stderr)))
+    }
+
+    fn run(&self, hosts: &str, arguments: &[&str]) -> Result<(String, String)> {
+        let (good, told, complaint) = self.try_run(hosts, arguments)?;
+        ensure!(good, "dmg {arguments:?}: {told}{complaint}");
         Ok((told, complaint))
     }
 
@@ -226,7 +233,7 @@ fn play(lab: &Lab, place: &Path, first: &mut Node, second: &mut Node) -> Result<
     first.serve(&config)?;
     second.serve(&config)?;
 
-    dmg.run(&first.address, &["storage", "format"])?;
+    takes_the_data(&dmg, first)?;
     dmg.until(&first.address, "the first to join", |members| {
         members.iter().map(|(state, _)| state.as_str()).eq(["joined"])
     })?;
@@ -250,7 +257,29 @@ fn play(lab: &Lab, place: &Path, first: &mut Node, second: &mut Node) -> Result<
     Ok(())
 }
 
-/// Both scans from the host: what QEMU was given.
+/// Formats the first guest, whose SSD holds data by now: a plain format refuses it and leaves it as it is, a reformat takes it, and the
+/// device configuration on the persistent memory names the controller.
+fn takes_the_data(dmg: &Dmg<'_>, first: &mut Node) -> Result<()> {
+    medium::fill(&first.ssd, SECRET)?;
+    let before = medium::fingerprint(&first.ssd, 0)?;
+    let (good, told, complaint) =
+        dmg.try_run(&first.address, &["storage", "format", "--yes", "--verbose"])?;
+    ensure!(
+        !good && flat(&format!("{told}{complaint}")).contains("not blank"),
+        "{told}{complaint}"
+    );
+    ensure!(medium::fingerprint(&first.ssd, 0)? == before, "a plain format wrote over data");
+
+    dmg.run(&first.address, &["storage", "format", "--reformat", "--yes"])?;
+    ensure!(!medium::holds(&first.ssd, SECRET)?, "the data is still there");
+    let ssd = address(&mut first.guest, "NET-1")?;
+    first.guest.shell.run(&format!(
+        "grep '{ssd}: format namespace 1 (Format NVM)' /tmp/server.log && grep '\"{ssd}\"' /mnt/daos0/daos_nvme.conf"
+    ))?;
+    Ok(())
+}
+
+/// Both scans from the host: what QEMU was given, and the health of the SSDs as the kernel reads it.
 fn looks(dmg: &Dmg<'_>, both: &str) -> Result<()> {
     for (host, serial) in both.split(',').zip(["NET-1", "NET-2"]) {
         let listed = dmg.json(host, &["storage", "scan", "--verbose"])?.to_string();
@@ -258,6 +287,9 @@ fn looks(dmg: &Dmg<'_>, both: &str) -> Result<()> {
             ensure!(listed.contains(word), "no {word}: {listed}");
         }
     }
+    let (health, _) = dmg.run(both, &["storage", "scan", "--nvme-health"])?;
+    // QEMU's controllers report 323 K.
+    ensure!(flat(&health).contains("temperature 323K (49.85C)"), "{health}");
     let fabrics = dmg.json(both, &["network", "scan", "-p", "ofi+tcp"])?;
     let groups = fabrics["HostFabrics"].as_object().context("fabrics")?;
     ensure!(groups.len() == 1, "both guests have the same interfaces: {fabrics:#}");
