@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What is left for later, as the documents may name it.
-const LATER: [&str; 3] = ["NVMe and PMem hardware", "burn-in and firmware", "pools"];
+const LATER: [&str; 3] = ["helper program", "burn-in and firmware", "pools"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Proof {

@@ -147,6 +147,11 @@ impl FormatResult {
 /// - A format that ends anywhere in the middle (error, crash, dropped future) leaves a device that a new plan can
 ///   start from.
 /// - Every call can run beside calls for other targets. Calls for one target are serialised by the caller (W2).
+///
+/// # What will come here
+/// Burn-in of new SSDs and updates of their firmware (R140) are not there yet. Each will be two methods: one that plans, and
+/// one that takes the accepted plan as `format` does. Both will have a default body that answers [`BdevError::Unsupported`],
+/// so providers outside this repository stay as they are.
 #[async_trait]
 pub trait BdevProvider: Send + Sync + Debug {
     /// Finds controllers, and the emulated devices of the targets in the request.

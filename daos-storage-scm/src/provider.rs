@@ -42,6 +42,11 @@ impl StepObserver for SilentObserver {
 ///   leaves no superblock behind that can be reached; and a new plan can start from there.
 /// - What is in use is refused, whatever was accepted. Unmounting is plain, never lazy or forced.
 /// - Every call can run beside calls for other targets. Calls for one target are serialised by the caller (W4).
+///
+/// # What will come here
+/// Burn-in of new modules and updates of their firmware (R112) are not there yet. Each will be two methods, one that plans
+/// and one that takes the accepted plan, as `plan_provision` and `provision` are. Both will have a default body that
+/// answers [`ScmError::Unsupported`], so providers outside this repository stay as they are.
 #[async_trait]
 pub trait ScmProvider: Send + Sync + Debug {
     /// Finds modules, regions and namespaces, and the mounts of the targets in the request. Always looks anew

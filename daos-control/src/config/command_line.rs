@@ -1,4 +1,4 @@
-//! What `daos_server start` was told on the command line, as the topmost layer (R26, seed-behaviour 2.4.2).
+//! What `daos_server start` was told on the command line, as the topmost layer (R26).
 
 use std::collections::BTreeSet;
 

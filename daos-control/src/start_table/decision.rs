@@ -130,7 +130,7 @@ impl fmt::Display for WaitReason {
 }
 
 impl StartDecision {
-    /// The line for the log, with the seed's key words (seed-behaviour 4.4).
+    /// The line for the log, with the key words of the older design (R148).
     #[must_use]
     pub fn log_line(&self, facts: &StartFacts) -> String {
         let index = facts.index;

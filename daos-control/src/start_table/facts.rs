@@ -62,7 +62,7 @@ pub enum ScmAtStart {
     },
     /// Class dcpm, the device does not exist.
     DeviceMissing,
-    /// It could not be found out; counts as "needs format" and is logged (seed-behaviour 2.1.2).
+    /// It could not be found out; counts as "needs format" and is logged.
     Unknown {
         /// Why not.
         why: String,

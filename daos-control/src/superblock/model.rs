@@ -1,4 +1,4 @@
-//! The value of a superblock and its YAML text (contract 5.2, seed-behaviour 2.3). Pure: no files.
+//! The value of a superblock and its YAML text (contract 5.2). Pure: no files.
 
 use std::fmt::Write as _;
 
@@ -38,7 +38,7 @@ pub struct Superblock {
     pub seed_roles: Option<SeedRoles>,
 }
 
-/// Management-service roles as the seed's superblock holds them (seed-behaviour 2.3, R152).
+/// Management-service roles as the superblock of the older design holds them (R152).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SeedRoles {
     /// The instance is a management-service replica.

@@ -209,7 +209,7 @@ async fn device_config_is_made_anew_at_start() {
     assert_eq!(fs::read(&path).unwrap(), whole);
 }
 
-/// R148, seed-behaviour 4.4: start and finish of each class, every step, and the key words of the samples.
+/// R148: start and finish of each class, every step, and the key words of the samples.
 #[tokio::test]
 async fn log_tells_the_steps_of_a_format() {
     let test = "log_tells_the_steps_of_a_format";

@@ -1,4 +1,4 @@
-//! The INI form (seed-behaviour 2.5): one tier, no roles, no options. For data planes with the seed's SPDK and
+//! The INI form: one tier, no roles, no options. For data planes with the seed's SPDK and
 //! for our own emulated one.
 
 use std::fmt::Write as _;

@@ -1,7 +1,7 @@
 //! `EngineDeviceConfig`: what an engine is told about its devices, as one typed value with two text forms.
 //!
 //! Made from a target, written before the superblock and made anew at start (R150, R151). The forms live in `json`
-//! (contract 5.3) and `ini` (seed-behaviour 2.5), the durable file in `file`. Must not look at devices.
+//! (contract 5.3) and `ini`, the durable file in `file`. Must not look at devices.
 
 mod file;
 mod ini;

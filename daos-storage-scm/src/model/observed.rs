@@ -244,7 +244,7 @@ pub enum ScmReadiness {
 }
 
 impl ScmObserved {
-    /// Condenses the observation for the start table (seed-behaviour 2.1).
+    /// Condenses the observation for the start table.
     ///
     /// `Reachable` means that the path holds what is configured: a tmpfs, a directory on a tmpfs, or the
     /// configured device.

@@ -1,4 +1,4 @@
-//! What provisioning is decided on: modules, goals, regions and namespaces of a host, as values (seed-behaviour 2.2).
+//! What provisioning is decided on: modules, goals, regions and namespaces of a host, as values (R133).
 //!
 //! Made by `pmem::assemble` of what the two tools tell; read by `plan::provision` and by scans. No I/O.
 
@@ -198,7 +198,7 @@ pub struct NamespaceUse {
     pub content: Option<String>,
 }
 
-/// What a socket's persistent memory can be used for (seed-behaviour 2.2 with the states of 2.8).
+/// What a socket's persistent memory can be used for (R133, with the states of 2.8).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SocketState {
     /// Modules and no region: all of it is ordinary memory, or nothing yet.

@@ -1,4 +1,4 @@
-//! What can be asked of persistent memory hardware, and how far it came (R133-R137, seed-behaviour 2.2).
+//! What can be asked of persistent memory hardware, and how far it came (R133-R137).
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Provisioning of persistent memory: look through two tools, decide, act, read back (seed-behaviour 2.2).
+//! Provisioning of persistent memory: look through two tools, decide, act, read back (R133-R137).
 //!
 //! `tools` has the two traits (the modules' vendor library; the kernel's namespaces), `assemble` makes one set of
 //! facts of what both tell, `act` takes the steps of an accepted plan. What is decided is in `plan::provision`.

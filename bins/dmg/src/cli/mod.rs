@@ -1,4 +1,4 @@
-//! The command tree (contract 8.2, seed-behaviour 2.11): both generations' names and options.
+//! The command tree (contract 8.2): both generations' names and options.
 //!
 //! Declares only; what commands do is in `cmd`.
 

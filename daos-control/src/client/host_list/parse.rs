@@ -1,4 +1,4 @@
-//! The host list grammar (contract 8.4, seed-behaviour 2.10): text to set, every refusal with its place.
+//! The host list grammar (contract 8.4): text to set, every refusal with its place.
 //!
 //! Pure. Called by the set only.
 

@@ -30,7 +30,7 @@ pub enum DeviceConfigFormat {
     /// What DAOS 2.8 engines read (contract 5.3).
     #[default]
     Json,
-    /// The legacy text of the seed's SPDK (seed-behaviour 2.5). Never with a real 2.8 engine.
+    /// The legacy text of the older design's SPDK. Never with a real 2.8 engine.
     Ini,
 }
 

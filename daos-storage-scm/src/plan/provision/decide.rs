@@ -1,4 +1,4 @@
-//! From facts and a request to the next steps: the state machine of seed-behaviour 2.2 as one pure function.
+//! From facts and a request to the next steps: the states of R133 as one pure function.
 //!
 //! It knows no earlier call: after a reboot, or a crash half way, the same request goes on from what is there.
 

@@ -1,4 +1,4 @@
-//! The state of one socket, from its regions and goals (seed-behaviour 2.2, with the states of 2.8).
+//! The state of one socket, from its regions and goals (R133, with the states of 2.8).
 
 use crate::model::{
     GoalSupport, Labels, NamespacesPerSocket, PmemFacts, RegionFacts, RegionHealth, RegionKind,
