@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::hardware::{Hardware, STATE};
+use crate::image::Image;
 use crate::qmp::Qmp;
 use crate::shell::Shell;
 
@@ -19,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 pub struct Lab {
     kernel: PathBuf,
-    initrd: PathBuf,
+    image: Image,
     work: PathBuf,
     programs: PathBuf,
     boots: AtomicU32,
@@ -49,14 +50,14 @@ impl Disks {
 }
 
 impl Lab {
-    pub fn new(kernel: &Path, initrd: PathBuf, work: PathBuf, programs: PathBuf) -> Result<Self> {
+    pub fn new(kernel: &Path, image: Image, work: PathBuf, programs: PathBuf) -> Result<Self> {
         let boot = kernel.join("boot");
         let entries = std::fs::read_dir(&boot).with_context(|| boot.display().to_string())?;
-        let image = entries.flatten().map(|entry| entry.path()).find(|path| {
+        let found = entries.flatten().map(|entry| entry.path()).find(|path| {
             path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz"))
         });
-        let kernel = image.context("a kernel")?;
-        Ok(Self { kernel, initrd, work, programs, boots: AtomicU32::new(0) })
+        let kernel = found.context("a kernel")?;
+        Ok(Self { kernel, image, work, programs, boots: AtomicU32::new(0) })
     }
 
     /// A directory for as long as a case takes.
@@ -113,10 +114,16 @@ impl Lab {
             "none",
         ]);
         qemu.args(hardware.arguments(disks.path()));
+        let programs = self.image.programs.display();
+        qemu.args([
+            "-drive",
+            &format!("if=none,id=programs,file={programs},format=raw,readonly=on"),
+        ]);
+        qemu.args(["-device", "virtio-blk-pci,drive=programs,serial=PROGRAMS,bus=pcie.0"]);
         qemu.arg("-kernel")
             .arg(&self.kernel)
             .arg("-initrd")
-            .arg(&self.initrd)
+            .arg(&self.image.initrd)
             .args(["-append", &append]);
         qemu.args(["-serial", &format!("file:{}", console.display())]);
         qemu.args(["-serial", &format!("unix:{},server=on,wait=off", shell.display())]);

@@ -1,4 +1,5 @@
-//! The initial RAM disk of all guests: busybox, the tools, our programs with their libraries, and the modules of the kernel package.
+//! What all guests have: an initial RAM disk with busybox, the tools, libraries and the modules of the kernel package; and a disk with our
+//! large programs, of which a guest reads what it needs instead of unpacking all at every boot.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -34,8 +35,10 @@ const TOOLS: &[&str] = &[
     "od",
     "id",
 ];
-/// Our programs.
-const OURS: &[&str] = &["daos_server", "dmg", "daos_io_server"];
+/// Our programs on the disk, which are found in `/usr/bin` all the same. The conformance suite needs real persistent memory to itself.
+const LARGE: &[&str] = &["daos_server", "dmg", "examples/provision_suite"];
+/// The one that cases exchange for others.
+const ENGINE: &str = "daos_io_server";
 /// Modules that a guest loads at boot.
 const MODULES: &[&str] = &[
     "virtio_pci",
@@ -56,13 +59,21 @@ const MODULES: &[&str] = &[
 const MORE_MODULES: &[&str] =
     &["vfio_pci", "vfio_iommu_type1", "uio_pci_generic", "raid1", "dm_mod"];
 
-/// Builds the image in the work directory.
-pub fn build(kernel: &Path, programs: &Path, work: &Path) -> Result<PathBuf> {
+/// The files that guests are booted from.
+#[derive(Debug)]
+pub struct Image {
+    pub initrd: PathBuf,
+    /// ext4, read only, with programs in its root.
+    pub programs: PathBuf,
+}
+
+/// Builds both in the work directory.
+pub fn build(kernel: &Path, programs: &Path, work: &Path) -> Result<Image> {
     let root = tempfile::tempdir_in(work)?;
     let root = root.path();
     for directory in [
         "bin", "sbin", "usr/bin", "usr/sbin", "dev", "proc", "sys", "tmp", "run", "etc", "mnt",
-        "var/lib", "var/tmp",
+        "opt", "var/lib", "var/tmp",
     ] {
         fs::create_dir_all(root.join(directory))?;
     }
@@ -80,14 +91,10 @@ pub fn build(kernel: &Path, programs: &Path, work: &Path) -> Result<PathBuf> {
     for place in ["usr/sbin/modprobe", "sbin/modprobe"] {
         symlink("/usr/bin/kmod", root.join(place))?;
     }
-    for program in OURS {
-        let to = root.join("usr/bin").join(program);
-        install(root, &programs.join(program), &to)?;
-        strip(&to);
-    }
-    // A conformance suite that needs real persistent memory to itself.
-    let suite = programs.join("examples/provision_suite");
-    install(root, &suite, &root.join("usr/bin/provision_suite"))?;
+    let engine = root.join("usr/bin").join(ENGINE);
+    install(root, &programs.join(ENGINE), &engine)?;
+    strip(&engine);
+    let disk = large(root, programs, work)?;
     modules(root, kernel)?;
     fs::write(root.join("etc/passwd"), "root:x:0:0::/:/bin/sh\nbob:x:1000:1000::/:/bin/sh\n")?;
     fs::write(root.join("etc/group"), "root:x:0:\nbob:x:1000:\n")?;
@@ -98,7 +105,26 @@ pub fn build(kernel: &Path, programs: &Path, work: &Path) -> Result<PathBuf> {
     let init = root.join("init");
     fs::write(&init, include_str!("init.sh"))?;
     fs::set_permissions(&init, fs::Permissions::from_mode(0o755))?;
-    pack(root, &work.join("initrd"))
+    Ok(Image { initrd: pack(root, &work.join("initrd"))?, programs: disk })
+}
+
+/// Makes the disk with the large programs; their libraries and links to them are in the RAM disk.
+fn large(root: &Path, programs: &Path, work: &Path) -> Result<PathBuf> {
+    let place = tempfile::tempdir_in(work)?;
+    for program in LARGE {
+        let from = programs.join(program);
+        let name = from.file_name().context("a program")?;
+        let to = place.path().join(name);
+        install(root, &from, &to)?;
+        strip(&to);
+        symlink(Path::new("/opt").join(name), root.join("usr/bin").join(name))?;
+    }
+    let disk = work.join("programs.img");
+    let mut mkfs = Command::new("mkfs.ext4");
+    mkfs.args(["-q", "-F", "-O", "^has_journal", "-d"]).arg(place.path()).arg(&disk).arg("256M");
+    let made = mkfs.stdout(Stdio::null()).status()?;
+    ensure!(made.success(), "making the disk with the programs failed");
+    Ok(disk)
 }
 
 fn busybox(root: &Path) -> Result<()> {

@@ -16,8 +16,9 @@ for link in /sys/class/net/e*; do
     ip addr add 10.0.2.15/24 dev "${link##*/}"
     break
 done
-state=/dev/$(basename "$(dirname "$(grep -l STATE /sys/block/*/serial)")")
-[ -b "$state" ] && mount "$state" /var/lib/daos_server
+disk() { echo "/dev/$(basename "$(dirname "$(grep -l "$1" /sys/block/*/serial)")")"; }
+mount "$(disk STATE)" /var/lib/daos_server
+mount -o ro "$(disk PROGRAMS)" /opt
 stty -F /dev/ttyS1 raw -echo
 exec 3<>/dev/ttyS1
 echo ready >&3

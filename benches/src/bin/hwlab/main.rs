@@ -53,13 +53,13 @@ fn main() -> Result<ExitCode> {
     }
     let _only_one = tidy(&options.work)?;
     let began = Instant::now();
-    let initrd = image::build(&options.kernel, &options.programs, &options.work)?;
+    let image = image::build(&options.kernel, &options.programs, &options.work)?;
     println!(
         "{:>6.1}s  image of {} KiB",
         began.elapsed().as_secs_f64(),
-        std::fs::metadata(&initrd)?.len() / 1024
+        std::fs::metadata(&image.initrd)?.len() / 1024
     );
-    let lab = Lab::new(&options.kernel, initrd, options.work.clone(), options.programs.clone())?;
+    let lab = Lab::new(&options.kernel, image, options.work.clone(), options.programs.clone())?;
     let wanted = |case: &&cases::Case| {
         let only = &options.only;
         only.is_empty() || only.iter().any(|part| case.name.contains(part.as_str()))
