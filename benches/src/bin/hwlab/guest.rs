@@ -96,7 +96,7 @@ impl Lab {
         let place = |what: &str| self.work.join(format!("{what}-{number}"));
         let (console, shell, qmp) = (place("console"), place("shell"), place("qmp"));
         let mut append =
-            "console=ttyS0 panic=-1 quiet loglevel=4 mitigations=off cryptomgr.notests nokaslr"
+            "console=ttyS0 panic=-1 quiet loglevel=4 mitigations=off cryptomgr.notests nokaslr no_timer_check"
                 .to_owned();
         if hardware.iommu {
             append.push_str(" intel_iommu=on iommu=nopt");

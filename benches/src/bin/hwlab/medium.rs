@@ -9,6 +9,8 @@ use anyhow::{Context as _, Result};
 /// Bytes at either end that are filled: more than an erase of both ends reaches.
 const FILLED: u64 = 6 << 20;
 const CHUNK: usize = 1 << 20;
+/// What is looked at together. Most of a medium is zeros, which a comparison passes over much faster than a search.
+const BLOCK: usize = 4096;
 
 /// Fills both ends of a medium with a text that is nowhere else.
 pub fn fill(path: &Path, marker: &str) -> Result<()> {
@@ -21,7 +23,7 @@ pub fn fill(path: &Path, marker: &str) -> Result<()> {
 
 /// Writes the text over a part of a medium.
 pub fn write(path: &Path, marker: &str, start: u64, end: u64) -> Result<()> {
-    let text: Vec<u8> = marker.bytes().chain([b'\n']).cycle().take(CHUNK).collect();
+    let text = format!("{marker}\n").repeat(CHUNK / marker.len()).into_bytes();
     let file = open(path, true)?;
     let mut at = start;
     while at < end {
@@ -36,21 +38,31 @@ pub fn write(path: &Path, marker: &str, start: u64, end: u64) -> Result<()> {
 pub fn holds(path: &Path, marker: &str) -> Result<bool> {
     let marker = marker.as_bytes();
     let mut found = false;
-    chunks(path, 0, |chunk| {
-        found |= chunk.windows(marker.len()).any(|window| window == marker);
+    // Of the block before: the text may begin there.
+    let mut end = (0, Vec::new());
+    blocks(path, 0, |at, block| {
+        let mut text = if end.0 == at { std::mem::take(&mut end.1) } else { Vec::new() };
+        text.extend_from_slice(block);
+        found = found || text.windows(marker.len()).any(|window| window == marker);
+        end = (at + block.len() as u64, text.split_off(text.len().saturating_sub(marker.len())));
     })?;
     Ok(found)
 }
 
-/// A number that stands for everything on a medium from this byte on.
+/// A number that stands for everything on a medium from this byte on that is not zero, and for where it is.
 pub fn fingerprint(path: &Path, from: u64) -> Result<u64> {
     use std::hash::Hasher as _;
     let mut hasher = std::hash::DefaultHasher::new();
-    chunks(path, from, |chunk| hasher.write(chunk))?;
+    blocks(path, from, |at, block| {
+        hasher.write_u64(at);
+        hasher.write(block);
+    })?;
     Ok(hasher.finish())
 }
 
-fn chunks(path: &Path, from: u64, mut each: impl FnMut(&[u8])) -> Result<()> {
+/// Every block from this byte on that is not all zeros, with its place.
+fn blocks(path: &Path, from: u64, mut each: impl FnMut(u64, &[u8])) -> Result<()> {
+    let zeros = vec![0; CHUNK];
     let file = open(path, false)?;
     let mut buffer = vec![0; CHUNK];
     let mut at = from;
@@ -59,7 +71,12 @@ fn chunks(path: &Path, from: u64, mut each: impl FnMut(&[u8])) -> Result<()> {
         if read == 0 {
             return Ok(());
         }
-        each(&buffer[..read]);
+        if buffer[..read] != zeros[..read] {
+            let places = (at..).step_by(BLOCK);
+            let some = places.zip(buffer[..read].chunks(BLOCK));
+            some.filter(|(_, block)| **block != zeros[..block.len()])
+                .for_each(|(at, block)| each(at, block));
+        }
         at += read as u64;
     }
 }
@@ -71,4 +88,35 @@ fn size(path: &Path) -> Result<u64> {
 fn open(path: &Path, write: bool) -> Result<File> {
     let opened = File::options().read(true).write(write).open(path);
     opened.with_context(|| path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_on_a_medium_is_found_wherever_it_is() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("medium");
+        File::create(&path).and_then(|file| file.set_len(3 << 20)).expect("a medium");
+        let fresh = fingerprint(&path, 0).expect("read");
+        assert!(!holds(&path, "marker").expect("read"));
+        // Across blocks, across chunks, and at the end.
+        for at in [0, 4094, (1 << 20) - 3, (3 << 20) - 6] {
+            write(&path, "marker", at, at + 6).expect("written");
+            assert!(holds(&path, "marker").expect("read"), "{at}");
+            assert!(!holds(&path, "market").expect("read"), "{at}");
+            assert_ne!(fingerprint(&path, 0).expect("read"), fresh, "{at}");
+            open(&path, true).and_then(|file| Ok(file.write_all_at(&[0; 6], at)?)).expect("zeros");
+            assert!(!holds(&path, "marker").expect("read"), "{at}");
+            assert_eq!(fingerprint(&path, 0).expect("read"), fresh, "{at}");
+        }
+        // The same somewhere else is not the same, and what is before the place is left out.
+        write(&path, "marker", 4096, 4102).expect("written");
+        let one = fingerprint(&path, 0).expect("read");
+        assert_eq!(fingerprint(&path, 8192).expect("read"), fresh);
+        open(&path, true).and_then(|file| Ok(file.write_all_at(&[0; 6], 4096)?)).expect("zeros");
+        write(&path, "marker", 8192, 8198).expect("written");
+        assert_ne!(fingerprint(&path, 0).expect("read"), one);
+    }
 }
