@@ -5,15 +5,17 @@
 use std::path::Path;
 
 use daos_storage_nvme::model::FileState;
-use daos_storage_nvme::{BdevTarget, BdevTier, DeviceState, ObservedDevice, TierDevices};
+use daos_storage_nvme::{
+    BdevTarget, BdevTier, DeviceState, EngineDeviceConfig, ObservedDevice, TierDevices,
+};
 use daos_storage_scm::{Intent, PlanFacts, SilentObserver};
 use uuid::Uuid;
 
 use super::execute::blocking;
-use super::faults;
 use super::observe::observe;
 use super::service::{FormatService, Inner};
 use super::targets::EngineTarget;
+use super::{faults, given};
 use crate::fault::Fault;
 use crate::start_table::{
     Mountable, ScmAtStart, StartDecision, StartFacts, WaitReason, decide_start,
@@ -35,7 +37,7 @@ impl FormatService {
     /// The facts of the start table for one engine, as they are now; `None` for an unknown index.
     pub async fn start_facts(&self, index: u32) -> Option<StartFacts> {
         let target = self.inner.targets.engine(index)?;
-        self.inner.start_facts(target).await
+        self.inner.start_facts(target).await.map(|(facts, _bdev)| facts)
     }
 
     /// Makes an engine's storage ready for its start, as the start table says. Logs what it does (R118, R119).
@@ -65,30 +67,41 @@ impl FormatService {
 const ROUNDS: usize = 3;
 
 impl Inner {
-    async fn start_facts(&self, target: &EngineTarget) -> Option<StartFacts> {
+    async fn start_facts(
+        &self,
+        target: &EngineTarget,
+    ) -> Option<(StartFacts, Vec<ObservedDevice>)> {
         let hands = &self.hands;
         let mut seen =
             observe(&[target], hands.scm.as_ref(), hands.bdev.as_ref(), &hands.journal).await;
-        let observed = seen.remove(&target.index())?;
-        Some(observed.into_start_facts(target, self.targets.recreate_superblocks))
+        let mut observed = seen.remove(&target.index())?;
+        let bdev = std::mem::take(&mut observed.bdev);
+        Some((observed.into_start_facts(target, self.targets.recreate_superblocks), bdev))
     }
 
     async fn bring_up(&self, target: &EngineTarget) -> BroughtUp {
         let mut mount_failed = None;
         for _ in 0..ROUNDS {
-            let Some(mut facts) = self.start_facts(target).await else { break };
+            let Some((mut facts, bdev)) = self.start_facts(target).await else { break };
             if let Some(why) = mount_failed.take() {
                 facts.scm = ScmAtStart::Unknown { why };
             }
             let decision = decide_start(&facts);
             log(&decision, &facts);
             match decision {
-                StartDecision::Start { clear_mark } => return self.start(target, clear_mark).await,
+                StartDecision::Start { clear_mark } => {
+                    if clear_mark {
+                        self.clear_mark(target.index()).await;
+                    }
+                    return ready(self.start(target, &bdev, facts.superblock.readable()).await);
+                }
                 StartDecision::MountThenDecide(what) => {
                     mount_failed =
                         self.mount(target, what).await.err().map(|fault| fault.to_string());
                 }
-                StartDecision::CreateSuperblockThenStart => return self.create(target).await,
+                StartDecision::CreateSuperblockThenStart => {
+                    return ready(self.create(target, &bdev).await);
+                }
                 StartDecision::WaitForFormat { why } => return BroughtUp::Waiting(why),
                 StartDecision::Refuse { fault } => return BroughtUp::Refused(fault),
             }
@@ -97,40 +110,64 @@ impl Inner {
         BroughtUp::Waiting(WaitReason::CheckFailed { why })
     }
 
-    async fn start(&self, target: &EngineTarget, clear_mark: bool) -> BroughtUp {
-        if clear_mark {
-            let (journal, index) = (self.hands.journal.clone(), target.index());
-            let cleared =
-                blocking(move || journal.clear(index).map_err(|error| Fault::from(&error)));
-            if let Err(fault) = cleared.await {
-                // Harmless: the superblock settles the mark at every look.
-                tracing::warn!("instance {index}: the format mark stays: {fault}");
-            }
-        }
-        match self.renew_device_config(target).await {
-            Ok(()) => BroughtUp::Ready,
-            Err(fault) => BroughtUp::Refused(fault),
+    async fn clear_mark(&self, index: u32) {
+        let journal = self.hands.journal.clone();
+        let cleared = blocking(move || journal.clear(index).map_err(|error| Fault::from(&error)));
+        if let Err(fault) = cleared.await {
+            // Harmless: the superblock settles the mark at every look.
+            tracing::warn!("instance {index}: the format mark stays: {fault}");
         }
     }
 
-    /// The engine gets the devices of today's configuration (R151), unless an administrator edits the file.
-    async fn renew_device_config(&self, target: &EngineTarget) -> Result<(), Fault> {
-        let file = target.config_file();
-        if target.keep_device_config {
+    /// The engine gets the devices of today's configuration (R151), unless one is new to it and not blank.
+    async fn start(
+        &self,
+        target: &EngineTarget,
+        bdev: &[ObservedDevice],
+        superblock: Option<&Superblock>,
+    ) -> Result<(), Fault> {
+        let Some(superblock) = superblock else {
+            return Err(faults::broken("a start without a superblock"));
+        };
+        let file_says = self.known_config(target).await;
+        let before = match superblock.devices.as_slice() {
+            // Written by a stock server, or by an earlier one of ours.
+            [] => given::of_config(file_says.as_ref()),
+            devices => devices.to_vec(),
+        };
+        let judged = given::judge(&target.bdev, bdev, &before)?;
+        if !judged.new.is_empty() {
+            tracing::info!("instance {}: new devices {}", target.index(), judged.new.join(", "));
+            self.make_files(target, &judged.new).await?;
+        }
+        let wanted = (!target.device_config.is_empty()).then_some(&target.device_config);
+        // An administrator may edit the file by hand.
+        if !target.keep_device_config && file_says.as_ref() != wanted {
+            self.write_device_config(target).await?;
+        }
+        if judged.given == superblock.devices {
             return Ok(());
         }
-        let known = match self.hands.bdev.read_config(&file).await {
+        self.store(target, Superblock { devices: judged.given, ..superblock.clone() }).await
+    }
+
+    /// The device config of the engine's last start.
+    async fn known_config(&self, target: &EngineTarget) -> Option<EngineDeviceConfig> {
+        match self.hands.bdev.read_config(&target.config_file()).await {
             Ok(known) => known,
             Err(error) => {
                 tracing::warn!("instance {}: {error}; it is made anew", target.index());
                 None
             }
-        };
-        let wanted = (!target.device_config.is_empty()).then_some(&target.device_config);
-        if known.as_ref() == wanted {
-            return Ok(());
         }
-        self.write_device_config(target).await
+    }
+
+    async fn store(&self, target: &EngineTarget, superblock: Superblock) -> Result<(), Fault> {
+        let path = target.home.superblock();
+        let stored = blocking(move || {
+            superblock::store(&path, &superblock).map_err(|error| error.to_fault(&path))
+        });
+        stored.await
     }
 
     async fn write_device_config(&self, target: &EngineTarget) -> Result<(), Fault> {
@@ -169,30 +206,25 @@ impl Inner {
         made.await.map(|_| ()).map_err(|error| faults::of_scm(&error))
     }
 
-    /// Rows D6 and C3: block devices that are blank, device config, then the superblock.
-    async fn create(&self, target: &EngineTarget) -> BroughtUp {
-        if let Err(fault) = self.prepare_bdev(target).await {
-            return BroughtUp::Refused(fault);
-        }
-        if let Err(fault) = self.write_device_config(target).await {
-            return BroughtUp::Refused(fault);
-        }
-        let path = target.home.superblock();
+    /// Rows D6 and C3: block devices that are blank, device config, then the superblock. Only where superblocks are to be made
+    /// anew may the devices have been the engine's before.
+    async fn create(&self, target: &EngineTarget, bdev: &[ObservedDevice]) -> Result<(), Fault> {
+        let before = match self.targets.recreate_superblocks {
+            true => given::of_config(self.known_config(target).await.as_ref()),
+            false => Vec::new(),
+        };
+        let judged = given::judge(&target.bdev, bdev, &before)?;
+        let all: Vec<String> = judged.given.iter().map(|device| device.name.clone()).collect();
+        self.make_files(target, &all).await?;
+        self.write_device_config(target).await?;
         let superblock = Superblock::new(Uuid::new_v4(), self.targets.system.as_str());
-        let stored = blocking(move || {
-            superblock::store(&path, &superblock).map_err(|error| error.to_fault(&path))
-        });
-        match stored.await {
-            Ok(()) => BroughtUp::Ready,
-            Err(fault) => BroughtUp::Refused(fault),
-        }
+        self.store(target, Superblock { devices: judged.given, ..superblock }).await
     }
 
-    /// Makes files that do not exist yet (E6). Devices that exist are left as they are: the superblock that was
-    /// lost may have belonged to them.
-    async fn prepare_bdev(&self, target: &EngineTarget) -> Result<(), Fault> {
+    /// Makes those files that do not exist yet (E6). What exists is left as it is.
+    async fn make_files(&self, target: &EngineTarget, names: &[String]) -> Result<(), Fault> {
         let bdev = &self.hands.bdev;
-        let absent = absent_files(&target.bdev, &bdev.observe(&target.bdev).await);
+        let absent = absent_files(&target.bdev, &bdev.observe(&target.bdev).await, names);
         let observed = bdev.observe(&absent).await;
         let planned = daos_storage_nvme::plan(&absent, &observed, daos_storage_nvme::Intent::Plain);
         let plan = planned.map_err(|error| faults::of_bdev(&error))?;
@@ -206,13 +238,21 @@ impl Inner {
     }
 }
 
-/// The part of a target that consists of files which are not there.
-fn absent_files(target: &BdevTarget, observed: &[ObservedDevice]) -> BdevTarget {
+fn ready(done: Result<(), Fault>) -> BroughtUp {
+    match done {
+        Ok(()) => BroughtUp::Ready,
+        Err(fault) => BroughtUp::Refused(fault),
+    }
+}
+
+/// The part of a target that consists of files of these names which are not there.
+fn absent_files(target: &BdevTarget, observed: &[ObservedDevice], names: &[String]) -> BdevTarget {
     let is_absent = |path: &Path| {
-        observed.iter().any(|device| {
-            device.device.name == path.display().to_string()
-                && matches!(&device.state, Ok(DeviceState::File(FileState::Absent { .. })))
-        })
+        names.contains(&path.display().to_string())
+            && observed.iter().any(|device| {
+                device.device.name == path.display().to_string()
+                    && matches!(&device.state, Ok(DeviceState::File(FileState::Absent { .. })))
+            })
     };
     let tiers = target.tiers.iter().filter_map(|tier| match &tier.devices {
         TierDevices::File { paths, size_gib } => {

@@ -15,7 +15,7 @@ use super::plan::{EnginePlan, EngineWork, Verdict};
 use super::report::{DeviceOutcome, DeviceReport, EngineReport, NO_DEVICE, Skip, StorageMedium};
 use super::steps::{EngineSteps, FormatWatcher};
 use super::targets::EngineTarget;
-use super::{Journal, Mark, MarkTarget, MetadataPlan, SystemDatabase, faults, metadata};
+use super::{Journal, Mark, MarkTarget, MetadataPlan, SystemDatabase, faults, given, metadata};
 use crate::fault::Fault;
 use crate::superblock::{self, Superblock};
 
@@ -107,6 +107,11 @@ impl Job<'_> {
         superblock: Superblock,
         system_lost: bool,
     ) -> Result<(), Stopped> {
+        let given = work.bdev.as_ref().map(|plan| {
+            let states = plan.devices().iter().map(|device| (device.device(), device.state()));
+            given::of_format(states)
+        });
+        let superblock = Superblock { devices: given.unwrap_or_default(), ..superblock };
         if system_lost {
             self.close_system().await?;
         }

@@ -3,12 +3,13 @@
 //! [`FormatService`] is the way in: `plan` shows what would be done, `apply` does it, one format at a time.
 //! [`targets`] says what may be formatted, [`observe`] looks, [`plan`] decides (pure), `execute` acts in a fixed
 //! order, [`report`] tells what became of each device. `journal` keeps the marks that turn a crash into
-//! *unknown*, `metadata` owns control metadata on disk, `bring_up` acts on the start table. Must not know gRPC,
-//! protobuf, nor how engines run.
+//! *unknown*, `metadata` owns control metadata on disk, `bring_up` acts on the start table, `given` says which devices
+//! are new to an engine and may not be. Must not know gRPC, protobuf, nor how engines run.
 
 mod bring_up;
 mod execute;
 mod faults;
+mod given;
 mod journal;
 pub mod metadata;
 pub mod observe;

@@ -13,4 +13,4 @@ mod model;
 pub use error::SuperblockError;
 pub use file::{SuperblockState, load, set_aside, store, was_set_aside};
 pub use home::EngineHome;
-pub use model::{SeedRoles, Superblock};
+pub use model::{GivenDevice, SeedRoles, Superblock};

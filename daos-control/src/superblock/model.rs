@@ -34,8 +34,24 @@ pub struct Superblock {
     /// Whether the engine is to take the place of a lost one when it joins: formatted so, not joined since. A key of
     /// our own, which stock servers ignore.
     pub replace: bool,
+    /// Block devices that the engine was given: at its format, and since. Empty when that was not written down. A key of our own,
+    /// which stock servers ignore, and lose when they write.
+    pub devices: Vec<GivenDevice>,
     /// Roles which only the seed's form stores. Read for migration, not written again.
     pub seed_roles: Option<SeedRoles>,
+}
+
+/// One block device that an engine was given.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct GivenDevice {
+    /// PCI address or path, as in the configuration then.
+    pub name: String,
+    /// What names the physical thing (serial number or WWN), where it has such a name.
+    #[serde(default)]
+    pub serial: Option<String>,
+    /// It is in the configuration no more; its contents may still be the engine's.
+    #[serde(default)]
+    pub removed: bool,
 }
 
 /// Management-service roles as the superblock of the older design holds them (R152).
@@ -63,6 +79,7 @@ impl Superblock {
             host_fault_domain: String::new(),
             incarnation: 0,
             replace: false,
+            devices: Vec::new(),
             seed_roles: None,
         }
     }
@@ -95,6 +112,18 @@ impl Superblock {
         }
         if self.replace {
             text.push_str("replace: true\n");
+        }
+        if !self.devices.is_empty() {
+            text.push_str("devices:\n");
+        }
+        for GivenDevice { name, serial, removed } in &self.devices {
+            let _ = writeln!(text, "- name: {}", scalar(name));
+            if let Some(serial) = serial {
+                let _ = writeln!(text, "  serial: {}", scalar(serial));
+            }
+            if *removed {
+                text.push_str("  removed: true\n");
+            }
         }
         let _ = write!(
             text,
@@ -151,6 +180,8 @@ struct Stored {
     incarnation: u64,
     #[serde(default)]
     replace: bool,
+    #[serde(default)]
+    devices: Vec<GivenDevice>,
     ms: Option<bool>,
     #[serde(default)]
     createms: bool,
@@ -175,6 +206,7 @@ impl Stored {
             host_fault_domain: self.hostfaultdomain,
             incarnation: self.incarnation,
             replace: self.replace,
+            devices: self.devices,
             seed_roles: self.ms.map(|replica| SeedRoles {
                 replica,
                 create: self.createms,
@@ -231,6 +263,7 @@ mod tests {
             host_fault_domain: "/node1".into(),
             incarnation: 1_234_567_890_123_456_789,
             replace: false,
+            devices: Vec::new(),
             seed_roles: None,
         }
     }
@@ -304,7 +337,13 @@ incarnation: 1234567890123456789
 
     #[test]
     fn every_cut_is_noticed_or_loses_nothing_that_a_join_does_not_restore() {
-        let whole = Superblock { system_uuid: Some(Uuid::from_u128(9)), replace: true, ..stock() };
+        let device = GivenDevice { name: "/dev/a".into(), serial: Some("s".into()), removed: true };
+        let whole = Superblock {
+            system_uuid: Some(Uuid::from_u128(9)),
+            replace: true,
+            devices: vec![device],
+            ..stock()
+        };
         let text = whole.to_yaml().unwrap();
         for length in 0..text.len() {
             if let Ok(read) = Superblock::from_yaml(&text.as_bytes()[..length]) {
@@ -312,6 +351,7 @@ incarnation: 1234567890123456789
                 assert_eq!(read.system_uuid, whole.system_uuid, "cut at {length}");
                 assert_eq!(read.joined_rank(), whole.joined_rank(), "cut at {length}");
                 assert!(read.replace, "cut at {length}");
+                assert_eq!(read.devices, whole.devices, "cut at {length}");
             }
         }
     }
@@ -323,11 +363,14 @@ incarnation: 1234567890123456789
             rank in proptest::option::of(0..u32::MAX), valid in any::<bool>(),
             incarnation in any::<u64>(), system_uuid in proptest::option::of(any::<u128>()),
             replace in any::<bool>(),
+            devices in proptest::collection::vec(
+                (".*", proptest::option::of("\\PC*"), any::<bool>()), 0..4),
         ) {
+            let given = |(name, serial, removed)| GivenDevice { name, serial, removed };
             let value = Superblock {
                 uuid: Uuid::from_u128(uuid), system, uri, host_fault_domain: domain, rank,
                 valid_rank: valid, incarnation, replace, system_uuid: system_uuid.map(Uuid::from_u128),
-                seed_roles: None,
+                devices: devices.into_iter().map(given).collect(), seed_roles: None,
             };
             let text = value.to_yaml().unwrap();
             prop_assert_eq!(Superblock::from_yaml(text.as_bytes()).unwrap(), value, "{}", text);

@@ -1,6 +1,7 @@
 //! Formats on real storage: tmpfs, directories, loop devices and files.
 
 mod crash;
+mod devices;
 mod flow;
 mod host;
 mod log;
