@@ -266,6 +266,27 @@ pub enum BdevError {
         /// The driver.
         driver: String,
     },
+    /// A program of the system could not be asked.
+    #[error("{about}: the program {program} gave no answer: {source}")]
+    ProgramFailed {
+        /// Its name.
+        program: &'static str,
+        /// What it was asked about.
+        about: String,
+        /// The system's own error.
+        #[source]
+        source: io::Error,
+    },
+    /// Somebody else keeps the record of what prepare changed.
+    #[error("{}: kept by {holder} for more than {seconds} s", path.display())]
+    RecordBusy {
+        /// The file that is locked.
+        path: PathBuf,
+        /// Who keeps it, or waits for it too.
+        holder: String,
+        /// How long it was waited for.
+        seconds: u64,
+    },
     /// A driver was asked to let go of a controller, and still waits for whoever has it open.
     #[error("{device}: {driver} did not let go of it within {seconds} s")]
     DriverWaits {
@@ -348,6 +369,8 @@ impl BdevError {
             Self::NotAsItWas { .. } => 1490,
             Self::NotTold { .. } => 1495,
             Self::ForeignDriver { .. } => 1496,
+            Self::ProgramFailed { .. } => 1497,
+            Self::RecordBusy { .. } => 1498,
             Self::DriverWaits { .. } => 1499,
             Self::Device(error) => error.code(),
         }
@@ -446,6 +469,12 @@ impl BdevError {
             }
             Self::DriverWaits { .. } => {
                 "end the program that has the controller open; the kernel takes it from the driver then, and 'daos_server nvme reset ADDRESS' gives it to the kernel's driver"
+            }
+            Self::ProgramFailed { .. } => {
+                "run the program by hand to see why it does not answer, e.g. because of a directory service that is away, and try again"
+            }
+            Self::RecordBusy { .. } => {
+                "wait until the other prepare, reset or format has ended, or end it, and try again"
             }
             Self::CutOff { .. } => "format again",
             Self::Device(error) => error.resolution(),

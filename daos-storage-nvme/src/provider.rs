@@ -173,13 +173,12 @@ pub trait BdevProvider: Send + Sync + Debug {
     async fn reset(&self, request: &ResetRequest) -> Result<ResetOutcome, BdevError>;
 
     /// Puts right what an operation that was cut off by a crash left behind: drivers and owners of devices, never contents.
-    /// Called at start, before anything else looks. Nothing to do for bodies that leave nothing behind.
+    /// Called at start, before anything else looks. An empty list from bodies that leave nothing behind; one that stands before
+    /// another body passes the call on.
     ///
     /// # Errors
     /// What there is to put right cannot be told.
-    async fn recover(&self) -> Result<Vec<Recovered>, BdevError> {
-        Ok(Vec::new())
-    }
+    async fn recover(&self) -> Result<Vec<Recovered>, BdevError>;
 
     /// Looks at every device of a target, in its order.
     async fn observe(&self, target: &BdevTarget) -> Vec<ObservedDevice>;

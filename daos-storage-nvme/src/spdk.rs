@@ -14,8 +14,8 @@ use crate::model::{
 use crate::plan::AcceptedBdevPlan;
 use crate::provider::blocking;
 use crate::{
-    BdevError, BdevProvider, DeviceOutcome, PrepareOutcome, PrepareRequest, ResetOutcome,
-    ResetRequest, ScanRequest, StepObserver,
+    BdevError, BdevProvider, DeviceOutcome, PrepareOutcome, PrepareRequest, Recovered,
+    ResetOutcome, ResetRequest, ScanRequest, StepObserver,
 };
 
 /// Provider of NVMe controllers that sees through drivers for user space.
@@ -37,14 +37,20 @@ fn is_hidden(controller: &NvmeController) -> bool {
     controller.driver.is_some() && controller.source != FactSource::Controller
 }
 
-/// Looks at the hidden ones. One that cannot be attached stays as it is: who has it is not told by SPDK.
-fn look(mut inventory: BdevInventory, health: bool) -> BdevInventory {
+/// Looks at the hidden ones. One that cannot be attached stays as it is: who has it is not told by SPDK. The locks that SPDK leaves of
+/// those that it attached would keep the engine of a plain user from them (R94).
+fn look(linux: &LinuxNvme, mut inventory: BdevInventory, health: bool) -> BdevInventory {
+    let mut attached = Vec::new();
     for controller in inventory.controllers.iter_mut().filter(|it| is_hidden(it)) {
         match daos_spdk::look(&controller.address.to_string(), health) {
-            Ok(found) => fill(controller, found),
+            Ok(found) => {
+                attached.push(controller.address);
+                fill(controller, found);
+            }
             Err(why) => tracing::debug!("{}: {why}", controller.address),
         }
     }
+    linux.remove_locks(&attached).into_iter().for_each(|notice| tracing::warn!("{notice}"));
     inventory
 }
 
@@ -88,7 +94,8 @@ fn health(found: &daos_spdk::Health) -> NvmeHealth {
 impl BdevProvider for SpdkNvme {
     async fn scan(&self, request: &ScanRequest) -> Result<BdevInventory, BdevError> {
         let (inventory, health) = (self.linux.scan(request).await?, request.health);
-        blocking("scan through SPDK", move || Ok(look(inventory, health))).await
+        let linux = self.linux.clone();
+        blocking("scan through SPDK", move || Ok(look(&linux, inventory, health))).await
     }
 
     async fn prepare(&self, request: &PrepareRequest) -> Result<PrepareOutcome, BdevError> {
@@ -97,6 +104,10 @@ impl BdevProvider for SpdkNvme {
 
     async fn reset(&self, request: &ResetRequest) -> Result<ResetOutcome, BdevError> {
         self.linux.reset(request).await
+    }
+
+    async fn recover(&self) -> Result<Vec<Recovered>, BdevError> {
+        self.linux.recover().await
     }
 
     async fn observe(&self, target: &BdevTarget) -> Vec<ObservedDevice> {

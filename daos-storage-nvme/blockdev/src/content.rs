@@ -8,11 +8,15 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BlockdevError, DeviceNumber, facts};
+use crate::{BlockdevError, DeviceNumber, facts, find_program, run_program};
+
+/// How long `blkid` may take: long enough for a device that repeats a few reads before it gives up.
+const BLKID_LIMIT: Duration = Duration::from_secs(120);
 
 /// How much at either end of a device counts for 'blank', and is zeroed by an erase: 4 MiB. All places where
 /// known formats keep what identifies them, and the backups of GPT and md, lie inside.
@@ -172,7 +176,7 @@ pub fn probe(device: &File, path: &Path) -> Result<Content, BlockdevError> {
     if let Some(own) = read_own_mark(device, path)? {
         return Ok(Content::Signatures(vec![own]));
     }
-    let signatures = run_blkid(find_tool("blkid"), device, path)?;
+    let signatures = run_blkid(find_program("blkid"), device, path, BLKID_LIMIT)?;
     if !signatures.is_empty() {
         return Ok(Content::Signatures(signatures));
     }
@@ -198,33 +202,30 @@ fn read_own_mark(device: &File, path: &Path) -> Result<Option<Signature>, Blockd
     })
 }
 
-/// The system's own directories first: a program of that name elsewhere in PATH is not trusted before them.
-fn find_tool(name: &str) -> PathBuf {
-    ["/usr/sbin", "/sbin", "/usr/bin", "/bin"]
-        .iter()
-        .map(|dir| Path::new(dir).join(name))
-        .find(|candidate| candidate.is_file())
-        .unwrap_or_else(|| PathBuf::from(name))
-}
-
 /// Runs a low-level probe of the descriptor itself (it becomes standard input), so that no rename or re-plug
 /// between our open and the program's can show it another device.
-fn run_blkid(tool: PathBuf, device: &File, path: &Path) -> Result<Vec<Signature>, BlockdevError> {
+fn run_blkid(
+    tool: io::Result<PathBuf>,
+    device: &File,
+    path: &Path,
+    limit: Duration,
+) -> Result<Vec<Signature>, BlockdevError> {
     let stdin = device
         .try_clone()
         .map_err(|source| BlockdevError::from_io(path, "hand the device to blkid", source))?;
-    let output = Command::new(tool)
-        .args(["-p", "-o", "export", "/proc/self/fd/0"])
-        .env_clear()
-        .env("LC_ALL", "C")
-        .stdin(Stdio::from(stdin))
-        .output()
-        .map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => {
-                BlockdevError::ToolMissing { tool: "blkid", path: path.to_owned(), source }
-            }
-            _ => BlockdevError::from_io(path, "run blkid", source),
-        })?;
+    let arguments = ["-p", "-o", "export", "/proc/self/fd/0"];
+    let output = tool.and_then(|tool| run_program(&tool, &arguments, Stdio::from(stdin), limit));
+    let output = output.map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => {
+            BlockdevError::ToolMissing { tool: "blkid", path: path.to_owned(), source }
+        }
+        io::ErrorKind::TimedOut => BlockdevError::ToolFailed {
+            tool: "blkid",
+            path: path.to_owned(),
+            detail: source.to_string(),
+        },
+        _ => BlockdevError::from_io(path, "run blkid", source),
+    })?;
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     match output.status.code() {
         Some(0) => Ok(parse_blkid(&output.stdout)),
@@ -405,11 +406,19 @@ mod tests {
     #[test]
     fn a_missing_tool_is_an_error_and_never_blank() {
         let file = tempfile::tempfile().expect("temporary file");
-        let error = run_blkid("/nonexistent/blkid".into(), &file, Path::new("/dev/x"))
-            .expect_err("no such program");
+        let run = |tool: &str, limit| run_blkid(Ok(tool.into()), &file, Path::new("/dev/x"), limit);
+        let error = run("/nonexistent/blkid", BLKID_LIMIT).expect_err("no such program");
         assert_eq!(error.code(), 1218);
-        let error = run_blkid("/bin/false".into(), &file, Path::new("/dev/x"))
-            .expect_err("a program that fails");
+        let error = run("/bin/false", BLKID_LIMIT).expect_err("a program that fails");
         assert_eq!(error.code(), 1219);
+        let directory = tempfile::tempdir().expect("directory");
+        let hangs = directory.path().join("blkid");
+        std::fs::write(&hangs, "#!/bin/sh\nexec sleep 600\n").expect("script");
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&hangs, executable).expect("mode");
+        let error = run(&hangs.display().to_string(), Duration::from_millis(50))
+            .expect_err("a program that hangs");
+        assert_eq!(error.code(), 1219);
+        assert!(error.to_string().contains("did not end within"), "{error}");
     }
 }

@@ -30,6 +30,7 @@ mod holders;
 mod identity;
 mod mounts;
 mod open_files;
+mod run;
 mod sys;
 mod sysfs;
 #[cfg(feature = "testing")]
@@ -50,5 +51,6 @@ pub use mounts::{
     submounts_of,
 };
 pub use open_files::{FileId, users_of_files};
+pub use run::{find_program, run_program};
 pub use uses::{DeviceUse, HolderKind, file_uses};
 pub use wait::wait_until;

@@ -17,7 +17,7 @@ use crate::plan::{AcceptedBdevPlan, DevicePlan, Verdict};
 use crate::provider::{blocking, unsupported};
 use crate::{
     BdevClass, BdevError, BdevProvider, DeviceOutcome, FormatResult, PrepareOutcome,
-    PrepareRequest, ResetOutcome, ResetRequest, ScanRequest, StepObserver,
+    PrepareRequest, Recovered, ResetOutcome, ResetRequest, ScanRequest, StepObserver,
 };
 
 /// Provider of file-backed devices.
@@ -52,6 +52,10 @@ impl BdevProvider for AioBdev {
 
     async fn reset(&self, _request: &ResetRequest) -> Result<ResetOutcome, BdevError> {
         unsupported("reset", BdevClass::File)
+    }
+
+    async fn recover(&self) -> Result<Vec<Recovered>, BdevError> {
+        Ok(Vec::new())
     }
 
     async fn observe(&self, target: &BdevTarget) -> Vec<ObservedDevice> {

@@ -12,7 +12,7 @@ use crate::plan::{AcceptedBdevPlan, DevicePlan, DeviceStep, Verdict};
 use crate::provider::{blocking, unsupported};
 use crate::{
     BdevClass, BdevError, BdevProvider, DeviceOutcome, DeviceRef, FormatResult, PrepareOutcome,
-    PrepareRequest, ResetOutcome, ResetRequest, ScanRequest, StepObserver,
+    PrepareRequest, Recovered, ResetOutcome, ResetRequest, ScanRequest, StepObserver,
 };
 
 /// Provider of kernel block devices.
@@ -45,6 +45,10 @@ impl BdevProvider for KdevBdev {
 
     async fn reset(&self, _request: &ResetRequest) -> Result<ResetOutcome, BdevError> {
         unsupported("reset", BdevClass::Kdev)
+    }
+
+    async fn recover(&self) -> Result<Vec<Recovered>, BdevError> {
+        Ok(Vec::new())
     }
 
     async fn observe(&self, target: &BdevTarget) -> Vec<ObservedDevice> {

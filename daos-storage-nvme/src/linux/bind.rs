@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use daos_blockdev::wait_until;
@@ -14,6 +14,8 @@ use crate::BdevError;
 
 /// How long the kernel may take to show a controller again after it got its driver back.
 const APPEARS: Duration = Duration::from_secs(20);
+/// How long a module may take to be loaded.
+const LOADS: Duration = Duration::from_secs(60);
 /// How long a driver may take to let go of a function that nobody has open, or to take one.
 const LETS_GO: Duration = Duration::from_secs(60);
 
@@ -147,7 +149,9 @@ fn load(roots: &Roots, driver: &str) {
         if loaded(&place) {
             return;
         }
-        let mut modprobe = Command::new("modprobe");
-        let _ = modprobe.args(arguments).stdin(Stdio::null()).output();
+        let modprobe = daos_blockdev::find_program("modprobe");
+        let _ = modprobe.and_then(|program| {
+            daos_blockdev::run_program(&program, &arguments, Stdio::null(), LOADS)
+        });
     }
 }

@@ -11,12 +11,12 @@ use super::admin::{self, ControllerFacts};
 use super::pci::{self, PciFunction, Roots};
 use super::record::PrepareRecord;
 use super::{loan, nodes};
-use crate::PciAddress;
 use crate::model::{
     FactSource, FormatAbility, NamespaceFormat, NamespaceState, NvmeController, NvmeHealth,
     NvmeNamespace, NvmeState, Obstacle,
 };
 use crate::plan::is_ours;
+use crate::{BdevError, PciAddress};
 
 /// The kernel's own driver.
 pub(super) const KERNEL_DRIVER: &str = "nvme";
@@ -71,6 +71,27 @@ fn away_from_the_kernel(
         Err(error) => {
             controller.obstacles.push(Obstacle::UseUnknown { detail: error.to_string() });
         }
+    }
+}
+
+/// Why it is not known whether a controller is in use, where nobody was seen to use it.
+pub(super) fn unknown_use(state: &NvmeState) -> Option<BdevError> {
+    let controller = &state.controller;
+    let device = controller.address.to_string();
+    match controller.driver.as_deref() {
+        // What holds a namespace that could not be looked at is not known: it may be mounted.
+        Some(KERNEL_DRIVER) if controller.source == FactSource::Controller => {
+            let unseen = state.contents.iter().find(|namespace| namespace.identity.is_none());
+            unseen.map(|space| BdevError::Unseen { device, namespace: space.id })
+        }
+        Some(KERNEL_DRIVER) => {
+            let detail = "the kernel's driver has it and does not show it".to_owned();
+            Some(BdevError::NotTold { device, detail })
+        }
+        Some(driver) if !nodes::is_user_space(driver) => {
+            Some(BdevError::ForeignDriver { device, driver: driver.to_owned() })
+        }
+        _ => None,
     }
 }
 
@@ -154,6 +175,9 @@ fn read(roots: &Roots, function: &PciFunction, name: &str, inspect: Inspect) -> 
     // Without the right to open it sysfs has said enough for a list.
     let device = File::open(roots.dev.join(name)).ok();
     let facts = device.as_ref().and_then(|device| admin::identify_controller(device).ok());
+    if let Err(detail) = answers(roots, device.as_ref(), &class) {
+        controller.obstacles.push(Obstacle::Silent { detail });
+    }
     let mut contents = Vec::new();
     for (id, node) in namespaces(roots, &class) {
         let (namespace, state, obstacles) = look(roots, device.as_ref(), id, &node, inspect);
@@ -170,16 +194,33 @@ fn read(roots: &Roots, function: &PciFunction, name: &str, inspect: Inspect) -> 
 
 fn ability(device: Option<&File>, facts: Option<&ControllerFacts>) -> FormatAbility {
     let (Some(device), Some(facts)) = (device, facts) else { return FormatAbility::None };
-    let hidden = if facts.manages_namespaces {
-        // Whatever cannot be told counts as hidden: then nothing is formatted that no plan has shown.
-        match (admin::active_ids(device), admin::allocated_ids(device)) {
-            (Ok(active), Ok(allocated)) => active != allocated,
-            _ => true,
+    facts.ability(|| Some((admin::active_ids(device).ok()?, admin::allocated_ids(device).ok()?)))
+}
+
+/// Who the controller says it is has to be proven before anything is written, so it has to answer: through its own node, or through
+/// that of a namespace, which other users may be allowed to open.
+fn answers(roots: &Roots, device: Option<&File>, class: &Path) -> Result<(), String> {
+    let own = device.map(admin::identify_controller);
+    if let Some(Ok(_)) = own {
+        return Ok(());
+    }
+    let mut why = own.map_or_else(
+        || "it cannot be opened".to_owned(),
+        |asked| match asked {
+            Ok(_) => String::new(),
+            Err(error) => error.to_string(),
+        },
+    );
+    for (_, node) in namespaces(roots, class) {
+        let asked = File::open(roots.dev.join(&node)).map_err(|error| format!("{node}: {error}"));
+        let asked = asked
+            .and_then(|node| admin::identify_controller(&node).map_err(|error| error.to_string()));
+        match asked {
+            Ok(_) => return Ok(()),
+            Err(error) => why = error,
         }
-    } else {
-        false
-    };
-    facts.ability(hidden)
+    }
+    Err(why)
 }
 
 /// Ids and kernel names of the namespaces of a controller, by ascending id.

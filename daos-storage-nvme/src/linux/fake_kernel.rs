@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use daos_blockdev::{BlockdevError, DeviceFacts, DeviceIdentity, DeviceUse};
+use daos_blockdev::{BlockdevError, DeviceFacts, DeviceIdentity, DeviceUse, ProcessRef};
 
 use super::discover::{Inspect, KERNEL_DRIVER};
 use super::kernel::{Claim, Kernel};
@@ -28,7 +28,7 @@ pub(super) struct Cut;
 struct Card {
     group: u32,
     serial: String,
-    /// What a look at its namespace finds: nothing, or `used`.
+    /// What a look at its namespace finds: nothing, `used`, `open` or `hidden`.
     namespace: &'static str,
 }
 
@@ -112,10 +112,24 @@ impl FakeKernel {
 
     /// Somebody begins or ends to use the namespace.
     pub(super) fn use_namespace(&self, slot: &str, used: bool) {
+        self.set_namespace(slot, if used { "used" } else { "" });
+    }
+
+    /// Somebody opens the namespace without a claim, as a virtual machine does.
+    pub(super) fn open_namespace(&self, slot: &str) {
+        self.set_namespace(slot, "open");
+    }
+
+    /// Nobody may look at the namespace.
+    pub(super) fn hide_namespace(&self, slot: &str) {
+        self.set_namespace(slot, "hidden");
+    }
+
+    fn set_namespace(&self, slot: &str, text: &'static str) {
         let mut cards = self.cards.borrow_mut();
         let card = cards.get_mut(slot).unwrap();
-        card.namespace = if used { "used" } else { "" };
-        fs::write(self.node(card.group, "n1"), card.namespace).unwrap();
+        card.namespace = text;
+        fs::write(self.node(card.group, "n1"), text).unwrap();
     }
 
     /// Somebody else, or an earlier program, gives a controller to a driver, or with "" takes its driver away.
@@ -329,8 +343,18 @@ fn inspect(node: &Path) -> Result<DeviceFacts, BlockdevError> {
     let text =
         fs::read_to_string(node).map_err(|_| BlockdevError::NotFound { path: node.to_owned() })?;
     let mut facts = sim::kernel_device(&node.display().to_string(), 1, 1 << 30);
-    if text == "used" {
-        facts.uses.push(DeviceUse::Swap);
+    match text.as_str() {
+        "used" => facts.uses.push(DeviceUse::Swap),
+        "open" => {
+            let process = ProcessRef { pid: 7, name: "qemu".to_owned() };
+            facts.uses.push(DeviceUse::OpenBy(process));
+        }
+        "hidden" => {
+            let source = io::ErrorKind::PermissionDenied.into();
+            let (path, action) = (node.to_owned(), "open the device");
+            return Err(BlockdevError::AccessDenied { path, action, source });
+        }
+        _ => {}
     }
     Ok(facts)
 }

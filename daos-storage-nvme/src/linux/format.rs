@@ -166,7 +166,7 @@ fn take(
                 return Err(BdevError::changed(device, "it has no namespace"));
             };
             let facts = admin::identify_controller(first.as_fd())
-                .map_err(|error| BdevError::changed(device, error.to_string()))?;
+                .map_err(|error| unproven(device, error))?;
             // Where all of them cannot be named, naming one reaches all the same.
             let id = (!facts.formats_by_broadcast).then_some(state.id);
             let format = |claim: &ExclusiveClaim, lba| admin::format(claim.as_fd(), id, lba);
@@ -209,7 +209,7 @@ fn claim(
         other => other?,
     };
     let asked = admin::identify_controller(claim.as_fd());
-    let asked = asked.map_err(|error| BdevError::changed(device, error.to_string()))?;
+    let asked = asked.map_err(|error| unproven(device, error))?;
     if asked.serial != planned.controller.serial {
         let detail = format!("serial was {}, is {}", planned.controller.serial, asked.serial);
         return Err(BdevError::changed(device, detail));
@@ -235,6 +235,15 @@ fn claim(
         return Err(BdevError::changed(device, format!("what is on namespace {}", state.id)));
     }
     Ok(claim)
+}
+
+/// A controller that did not say who it is has not changed: it could not be asked.
+fn unproven(device: &DeviceRef, error: admin::AdminError) -> BdevError {
+    let (device, step) = (device.name.clone(), "ask the controller who it is".to_owned());
+    match error {
+        admin::AdminError::Kernel { source, .. } => BdevError::from_io(&device, step, source),
+        other => BdevError::StepFailed { device, step, source: std::io::Error::other(other) },
+    }
 }
 
 /// Whether the kernel has this device number below that function of the bus.
@@ -267,5 +276,34 @@ fn prove(claim: &ExclusiveClaim) -> Result<(), BdevError> {
     match claim.content_on_medium()? {
         Content::Blank => Ok(()),
         _ => Ok(claim.erase()?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+    use crate::BdevClass;
+
+    #[test]
+    fn a_controller_that_could_not_be_asked_is_not_called_another_one() {
+        let name = "0000:81:00.0".to_owned();
+        let device = DeviceRef { tier: 1, index: 0, class: BdevClass::Nvme, name };
+        let kernel = |kind: std::io::ErrorKind| {
+            unproven(
+                &device,
+                admin::AdminError::Kernel { command: "Identify", source: kind.into() },
+            )
+        };
+        let denied = kernel(std::io::ErrorKind::PermissionDenied);
+        assert!(matches!(denied, BdevError::AccessDenied { .. }), "{denied}");
+        assert!(denied.source().is_some());
+        let lost = kernel(std::io::ErrorKind::Other);
+        assert!(matches!(lost, BdevError::StepFailed { .. }), "{lost}");
+        let status = admin::AdminError::Status { command: "Identify", status: 0x4002 };
+        let status = unproven(&device, status);
+        assert!(matches!(status, BdevError::StepFailed { .. }), "{status}");
+        assert!(status.to_string().contains("0x4002"), "{status}");
     }
 }

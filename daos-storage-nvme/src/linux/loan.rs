@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use daos_blockdev::{ExclusiveClaim, wait_until};
+use daos_blockdev::{DeviceUse, wait_until};
 
 use super::discover::{self, KERNEL_DRIVER};
+use super::kernel::{Claim, Kernel};
 use super::pci::{self, PciFunction, Roots, text};
 use super::prepare::own;
 use super::record::{Loan, PrepareRecord, RecordedController, RecordedFile};
@@ -63,12 +64,12 @@ fn is_of_this_boot(roots: &Roots, loan: &Loan) -> bool {
 
 /// Gives a controller to the kernel's driver, and waits until that shows the serial number that was recorded.
 pub(super) fn take(
-    roots: &Roots,
+    kernel: &dyn Kernel,
     state_dir: &Path,
     function: &PciFunction,
     planned: &NvmeState,
 ) -> Result<(), BdevError> {
-    let address = function.address;
+    let (roots, address) = (kernel.roots(), function.address);
     let changed = |detail: &str| BdevError::PlanChanged {
         subject: address.to_string(),
         detail: detail.to_owned(),
@@ -85,7 +86,7 @@ pub(super) fn take(
     if !PrepareRecord::set_loan(state_dir, address, Some(loan))? {
         return Err(changed("a reset gave it back meanwhile"));
     }
-    bind::release(roots, function, KERNEL_DRIVER)?;
+    bind::release(kernel, function, KERNEL_DRIVER)?;
     bind::require_serial(roots, function, &planned.controller.serial)
 }
 
@@ -131,7 +132,7 @@ pub(super) fn require_recorded(
 /// Gives a controller back to whom it was lent from: driver, owner, and the end of the loan in the record. Without a loan there is
 /// nothing to do: a reset ended it.
 pub(super) fn give_back(
-    roots: &Roots,
+    kernel: &dyn Kernel,
     state_dir: &Path,
     function: &PciFunction,
 ) -> Result<(), BdevError> {
@@ -139,50 +140,63 @@ pub(super) fn give_back(
     let lent = record.controller(function.address).and_then(|recorded| recorded.lent.clone());
     let Some(loan) = lent else { return Ok(()) };
     if function.driver.as_deref() != Some(loan.driver.as_str()) {
-        let claims = claim_all(roots, function, &record)?;
-        let bound = bind::bind(roots, function, &loan.driver);
+        let claims = claim_all(kernel, function, &record)?;
+        let bound = bind::bind(kernel, function, &loan.driver);
         drop(claims);
         if let Err(error) = bound {
             // Not left without any driver. The loan stays in the record, so that the next start tries again.
-            bind::release(roots, function, KERNEL_DRIVER)?;
+            bind::release(kernel, function, KERNEL_DRIVER)?;
             return Err(error);
         }
     }
-    let path = nodes::handed_over(roots, function, &loan.driver)?;
+    let path = nodes::handed_over(kernel.roots(), function, &loan.driver)?;
     let FileOwner { uid, gid } = loan.owner;
     own::restore(&RecordedFile { path, uid, gid, mode: loan.mode })?;
     PrepareRecord::set_loan(state_dir, function.address, None).map(drop)
 }
 
-/// Nobody can mount a namespace from here until the driver is gone.
+/// Nobody uses a namespace, and nobody can mount one from here until the driver is gone.
 fn claim_all(
-    roots: &Roots,
+    kernel: &dyn Kernel,
     function: &PciFunction,
     record: &PrepareRecord,
-) -> Result<Vec<ExclusiveClaim>, BdevError> {
-    let state = discover::controller(roots, function, record, daos_blockdev::inspect);
-    let identities = state.contents.iter().filter_map(|namespace| namespace.identity.as_ref());
-    Ok(identities.map(ExclusiveClaim::take).collect::<Result<_, _>>()?)
+) -> Result<Vec<Claim>, BdevError> {
+    let look = || discover::controller(kernel.roots(), function, record, kernel.inspect());
+    let before = look();
+    if let Some(unknown) = discover::unknown_use(&before) {
+        return Err(unknown);
+    }
+    let identities = before.contents.iter().filter_map(|namespace| namespace.identity.as_ref());
+    let claims = identities.map(|identity| kernel.claim(identity)).collect::<Result<_, _>>()?;
+    // Looked at under the claims, which themselves look from outside like a use. An open without a claim is one, too.
+    let now = look();
+    let uses = now.controller.uses().into_iter().filter(|by| **by != DeviceUse::BusyExclusive);
+    let uses: Vec<_> = uses.cloned().collect();
+    if uses.is_empty() {
+        Ok(claims)
+    } else {
+        Err(BdevError::InUse { device: function.address.to_string(), uses })
+    }
 }
 
 /// Ends every loan that a format left behind.
-pub(super) fn recover(roots: &Roots, state_dir: &Path) -> Result<Vec<Recovered>, BdevError> {
+pub(super) fn recover(kernel: &dyn Kernel, state_dir: &Path) -> Result<Vec<Recovered>, BdevError> {
     let record = PrepareRecord::load(state_dir)?;
     let mut recovered = Vec::new();
     for recorded in record.controllers.iter().filter(|recorded| recorded.lent.is_some()) {
-        let result = end(roots, state_dir, recorded).map_err(Arc::new);
+        let result = end(kernel, state_dir, recorded).map_err(Arc::new);
         recovered.push(Recovered { device: recorded.address.to_string(), result });
     }
     Ok(recovered)
 }
 
 fn end(
-    roots: &Roots,
+    kernel: &dyn Kernel,
     state_dir: &Path,
     recorded: &RecordedController,
 ) -> Result<String, BdevError> {
     let Some(loan) = &recorded.lent else { return Ok(String::new()) };
-    let address = recorded.address;
+    let (roots, address) = (kernel.roots(), recorded.address);
     if !is_of_this_boot(roots, loan) {
         PrepareRecord::set_loan(state_dir, address, None)?;
         return Ok("a format was cut off by a reboot, which also undid its prepare".to_owned());
@@ -193,16 +207,17 @@ fn end(
         return Err(BdevError::MayNotRebind { device, driver });
     }
     if function.driver.as_deref() != Some(loan.driver.as_str()) {
-        bind::release(roots, &function, KERNEL_DRIVER)?;
+        bind::release(kernel, &function, KERNEL_DRIVER)?;
         bind::require_serial(roots, &function, &recorded.serial)?;
         function = pci::nvme_function_at(roots, address)?;
     }
-    give_back(roots, state_dir, &function)?;
+    give_back(kernel, state_dir, &function)?;
     Ok(format!("a format was cut off; given to {} again", loan.driver))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::fake_kernel::FakeKernel;
     use super::nodes::VFIO;
     use super::nodes::tests::{ADDRESS, Holder, host};
     use super::*;
@@ -277,6 +292,52 @@ mod tests {
         let recovered = recover(&roots, &state_dir).unwrap();
         assert_eq!(recovered[0].result.as_ref().unwrap_err().code(), 304);
         assert!(PrepareRecord::load(&state_dir).unwrap().controllers[0].lent.is_some());
+    }
+
+    /// A format was cut off, and the kernel's driver has the controller still.
+    fn cut_off() -> FakeKernel {
+        let kernel = FakeKernel::new();
+        kernel.plug(ADDRESS, 7, "s");
+        std::fs::write(kernel.roots().sys.join("bus/pci/drivers_probe"), "").unwrap();
+        std::fs::create_dir(kernel.state_dir()).unwrap();
+        let mut record = record("first");
+        let me = FileOwner::current();
+        record.controllers[0].lent.as_mut().unwrap().owner = me;
+        record.save(&kernel.state_dir()).unwrap();
+        kernel
+    }
+
+    fn is_lent(kernel: &FakeKernel) -> bool {
+        PrepareRecord::load(&kernel.state_dir()).unwrap().controllers[0].lent.is_some()
+    }
+
+    #[test]
+    fn what_somebody_has_open_since_a_crash_is_not_given_back_to_user_space() {
+        let kernel = cut_off();
+        // As by a virtual machine that was given the namespace, which takes no claim.
+        kernel.open_namespace(ADDRESS);
+        let recovered = recover(&kernel, &kernel.state_dir()).unwrap();
+        let refused = recovered[0].result.as_ref().unwrap_err();
+        assert!(matches!(**refused, BdevError::InUse { .. }), "{refused}");
+        assert_eq!(kernel.driver(ADDRESS).as_deref(), Some(KERNEL_DRIVER));
+        assert!(is_lent(&kernel), "the next start tries again");
+
+        kernel.use_namespace(ADDRESS, false);
+        let recovered = recover(&kernel, &kernel.state_dir()).unwrap();
+        recovered[0].result.as_ref().unwrap();
+        assert_eq!(kernel.driver(ADDRESS).as_deref(), Some(VFIO));
+        assert!(!is_lent(&kernel));
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_is_not_given_back_to_user_space() {
+        let kernel = cut_off();
+        kernel.hide_namespace(ADDRESS);
+        let recovered = recover(&kernel, &kernel.state_dir()).unwrap();
+        let refused = recovered[0].result.as_ref().unwrap_err();
+        assert!(matches!(**refused, BdevError::Unseen { namespace: 1, .. }), "{refused}");
+        assert_eq!(kernel.driver(ADDRESS).as_deref(), Some(KERNEL_DRIVER));
+        assert!(is_lent(&kernel));
     }
 
     #[test]

@@ -74,6 +74,12 @@ impl LinuxNvme {
         Ok(discover::controller(&self.roots, &function, &record, daos_blockdev::inspect))
     }
 
+    /// Removes what SPDK in this process left behind of controllers that it has let go of. What could not be removed, in sentences.
+    #[cfg(feature = "spdk")]
+    pub(crate) fn remove_locks(&self, addresses: &[PciAddress]) -> Vec<String> {
+        prepare::remove_locks(&self.roots, addresses)
+    }
+
     fn inventory(&self, request: &ScanRequest) -> Result<BdevInventory, BdevError> {
         let targets = request.targets.iter().map(|target| target.only(BdevClass::Nvme));
         let listed: Vec<String> =

@@ -7,7 +7,10 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use daos_blockdev::wait_until;
+use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 use crate::durable::sync_directory_of;
@@ -17,6 +20,8 @@ use crate::{BdevError, FileOwner, FormatAbility, PciAddress};
 pub const RECORD_FILE: &str = "nvme_prepared.json";
 /// Name of the file that is locked by whoever changes the record.
 const LOCK_FILE: &str = "nvme_prepared.lock";
+/// How long another prepare, reset or format may keep it: longer than any of them takes when all goes well.
+const LOCK_LIMIT: Duration = Duration::from_secs(60);
 /// The version of the form that is written.
 const VERSION: u32 = 1;
 
@@ -164,15 +169,30 @@ impl PrepareRecord {
     /// Waits until nobody else changes the record, in this process or another, and keeps it so while the result lives.
     ///
     /// # Errors
-    /// [`BdevError::ConfigFile`].
+    /// [`BdevError::ConfigFile`]; [`BdevError::RecordBusy`] when it lasts longer than a minute.
     pub fn lock(state_dir: &Path) -> Result<RecordLock, BdevError> {
+        Self::lock_within(state_dir, LOCK_LIMIT)
+    }
+
+    fn lock_within(state_dir: &Path, limit: Duration) -> Result<RecordLock, BdevError> {
         let path = state_dir.join(LOCK_FILE);
-        let locked = File::options().create(true).truncate(false).write(true).open(&path);
-        let locked = locked.and_then(|file| {
-            rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
-            Ok(RecordLock(file))
+        let failed = |source| BdevError::ConfigFile { path: path.clone(), action: "lock", source };
+        let opened = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = opened.map_err(failed)?;
+        let taken = wait_until(limit, || {
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => None,
+                other => Some(other),
+            }
         });
-        locked.map_err(|source| BdevError::ConfigFile { path, action: "lock", source })
+        match taken {
+            Some(Ok(())) => Ok(RecordLock(file)),
+            Some(Err(error)) => Err(failed(error.into())),
+            None => {
+                let (holder, seconds) = (holder_of(&path), limit.as_secs());
+                Err(BdevError::RecordBusy { path, holder, seconds })
+            }
+        }
     }
 
     /// Sets or ends the loan of a controller, durably. Whether it still is in the record: a reset may have ended it.
@@ -212,6 +232,13 @@ impl PrepareRecord {
         fs::rename(&temporary, path)?;
         sync_directory_of(path)
     }
+}
+
+/// Who has the file open besides this process, for an administrator to look at.
+fn holder_of(path: &Path) -> String {
+    let others = daos_blockdev::openers_of_file(path).unwrap_or_default();
+    let names: Vec<_> = others.iter().map(ToString::to_string).collect();
+    if names.is_empty() { "another task of this program".to_owned() } else { names.join(", ") }
 }
 
 fn remove(path: &Path) -> io::Result<()> {
@@ -327,6 +354,25 @@ mod tests {
         assert_eq!(refused, Err(rustix::io::Errno::WOULDBLOCK));
         drop(held);
         second.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn whoever_keeps_the_record_for_too_long_is_named() {
+        let state = tempfile::tempdir().unwrap();
+        let held = PrepareRecord::lock(state.path()).unwrap();
+        let busy = PrepareRecord::lock_within(state.path(), Duration::from_millis(20)).unwrap_err();
+        assert_eq!(busy.code(), 1498);
+        assert!(busy.to_string().contains("another task of this program"), "{busy}");
+        drop(held);
+        let file = File::open(state.path().join(LOCK_FILE)).unwrap();
+        rustix::fs::flock(&file, FlockOperation::LockExclusive).unwrap();
+        // The lock goes with the open file, which the other program has now.
+        let mut other = std::process::Command::new("sleep").arg("60").stdin(file).spawn().unwrap();
+        let busy = PrepareRecord::lock_within(state.path(), Duration::from_millis(20)).unwrap_err();
+        other.kill().unwrap();
+        other.wait().unwrap();
+        assert!(busy.to_string().contains("kept by sleep (pid "), "{busy}");
+        PrepareRecord::lock_within(state.path(), Duration::from_secs(60)).unwrap();
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::plan::{AcceptedBdevPlan, Verdict};
 use crate::provider::unsupported;
 use crate::{
     BdevClass, BdevError, BdevProvider, DeviceOutcome, FormatResult, PrepareOutcome,
-    PrepareRequest, ResetOutcome, ResetRequest, ScanRequest, StepObserver,
+    PrepareRequest, Recovered, ResetOutcome, ResetRequest, ScanRequest, StepObserver,
 };
 
 /// Provider of memory-backed devices.
@@ -40,6 +40,10 @@ impl BdevProvider for MallocBdev {
 
     async fn reset(&self, _request: &ResetRequest) -> Result<ResetOutcome, BdevError> {
         unsupported("reset", BdevClass::Malloc)
+    }
+
+    async fn recover(&self) -> Result<Vec<Recovered>, BdevError> {
+        Ok(Vec::new())
     }
 
     async fn observe(&self, target: &BdevTarget) -> Vec<ObservedDevice> {

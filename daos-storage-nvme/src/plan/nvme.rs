@@ -5,7 +5,9 @@
 
 use super::{DeviceStep, Intent, Verdict, kdev};
 use crate::BdevError;
-use crate::model::{DeviceRef, FactSource, FormatAbility, NamespaceState, NvmeState, UserSpace};
+use crate::model::{
+    DeviceRef, FactSource, FormatAbility, NamespaceState, NvmeState, Obstacle, UserSpace,
+};
 
 pub(super) fn decide(
     device: &DeviceRef,
@@ -69,6 +71,12 @@ fn with_the_kernel(
     if let Some(unseen) = state.contents.iter().find(|namespace| namespace.identity.is_none()) {
         let namespace = unseen.id;
         return Err(BdevError::Unseen { device: device.name.clone(), namespace });
+    }
+    // Its serial number is proven before anything is written, which a controller that does not answer cannot do.
+    let silent = |each: &&Obstacle| matches!(each, Obstacle::Silent { .. });
+    if let Some(silent) = state.controller.obstacles.iter().find(silent) {
+        let detail = silent.to_string();
+        return Err(BdevError::NotTold { device: device.name.clone(), detail });
     }
     if intent == Intent::Plain {
         require_ours(device, state)?;

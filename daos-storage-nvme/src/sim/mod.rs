@@ -16,7 +16,7 @@ use crate::plan::{AcceptedBdevPlan, DevicePlan, Verdict};
 use crate::provider::config_step;
 use crate::{
     BdevError, BdevProvider, DeviceOutcome, DeviceRef, FormatResult, PrepareOutcome,
-    PrepareRequest, ResetOutcome, ResetRequest, ScanRequest, StepObserver,
+    PrepareRequest, Recovered, ResetOutcome, ResetRequest, ScanRequest, StepObserver,
 };
 
 pub use script::{Script, SimPoint};
@@ -144,6 +144,10 @@ impl BdevProvider for SimBdev {
     async fn reset(&self, request: &ResetRequest) -> Result<ResetOutcome, BdevError> {
         self.reach("", SimPoint::Reset).await?;
         Ok(self.lock().world.reset(request))
+    }
+
+    async fn recover(&self) -> Result<Vec<Recovered>, BdevError> {
+        Ok(Vec::new())
     }
 
     async fn observe(&self, target: &BdevTarget) -> Vec<ObservedDevice> {

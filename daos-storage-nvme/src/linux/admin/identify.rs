@@ -20,20 +20,30 @@ pub(in crate::linux) struct ControllerFacts {
     /// Format NVM is there (OACS bit 1).
     format: bool,
     /// Namespaces can be made, removed, attached (OACS bit 3), so some may exist that are not active here.
-    pub(in crate::linux) manages_namespaces: bool,
+    manages_namespaces: bool,
     /// A format reaches all namespaces (FNA bit 0).
     format_reaches_all: bool,
+    /// Others may hold namespaces of the same drive: another port, another controller, virtual functions (CMIC bits 0-2).
+    shares_subsystem: bool,
     /// A format may name all namespaces at once (FNA bit 3 says that it may not).
     pub(in crate::linux) formats_by_broadcast: bool,
 }
 
 impl ControllerFacts {
-    /// What it can format. `hidden` says whether namespaces exist, or may exist, that are not active here.
-    pub(in crate::linux) fn ability(&self, hidden: bool) -> FormatAbility {
+    /// What it can format. `lists` asks for the ids of the namespaces that are active here, and of all that exist, where the
+    /// controller can tell both. What cannot be told counts as hidden: then nothing is formatted that no plan has shown.
+    pub(in crate::linux) fn ability(
+        &self,
+        lists: impl FnOnce() -> Option<(Vec<u32>, Vec<u32>)>,
+    ) -> FormatAbility {
+        let hidden = || match self.manages_namespaces {
+            true => lists().is_none_or(|(active, existing)| active != existing),
+            false => self.shares_subsystem,
+        };
         match (self.format, self.format_reaches_all) {
             (false, _) => FormatAbility::None,
             (true, false) => FormatAbility::EachNamespace,
-            (true, true) if hidden => FormatAbility::None,
+            (true, true) if hidden() => FormatAbility::None,
             (true, true) => FormatAbility::AllTogether,
         }
     }
@@ -51,6 +61,7 @@ pub(in crate::linux) struct NamespaceFacts {
 pub(super) fn controller(data: &[u8]) -> Result<ControllerFacts, AdminError> {
     let supports = u16::from_le_bytes(array(data, 256)?);
     let [attributes] = array(data, 524)?;
+    let [multi_path] = array(data, 76)?;
     Ok(ControllerFacts {
         serial: text(data, 4, 20)?,
         model: text(data, 24, 40)?,
@@ -58,6 +69,7 @@ pub(super) fn controller(data: &[u8]) -> Result<ControllerFacts, AdminError> {
         format: supports & 1 << 1 != 0,
         manages_namespaces: supports & 1 << 3 != 0,
         format_reaches_all: attributes & 1 != 0,
+        shares_subsystem: multi_path & 0b111 != 0,
         formats_by_broadcast: attributes & 1 << 3 == 0,
     })
 }
@@ -127,13 +139,25 @@ mod tests {
 
     #[test]
     fn a_format_is_used_only_where_it_reaches_nothing_else() {
-        let ability =
-            |oacs, fna, hidden| controller(&controller_page(oacs, fna)).unwrap().ability(hidden);
-        assert_eq!(ability(0, 0, false), FormatAbility::None);
-        assert_eq!(ability(0b10, 0, false), FormatAbility::EachNamespace);
-        assert_eq!(ability(0b10, 0, true), FormatAbility::EachNamespace);
-        assert_eq!(ability(0b10, 1, false), FormatAbility::AllTogether);
-        assert_eq!(ability(0b10, 1, true), FormatAbility::None);
+        let ability = |oacs, fna, cmic, lists: Option<(&[u32], &[u32])>| {
+            let mut page = controller_page(oacs, fna);
+            page[76] = cmic;
+            let lists = lists.map(|(active, existing)| (active.to_vec(), existing.to_vec()));
+            controller(&page).unwrap().ability(|| lists)
+        };
+        assert_eq!(ability(0, 0, 0, None), FormatAbility::None);
+        assert_eq!(ability(0b10, 0, 0b111, None), FormatAbility::EachNamespace);
+        assert_eq!(ability(0b10, 1, 0, None), FormatAbility::AllTogether);
+        // Another controller of the same drive may have namespaces of its own.
+        for shared in [0b001, 0b010, 0b100] {
+            assert_eq!(ability(0b10, 1, shared, None), FormatAbility::None);
+        }
+        assert_eq!(ability(0b10, 1, 0b1000, None), FormatAbility::AllTogether, "no sharing");
+        // One that manages namespaces tells them all, whoever has them.
+        let all = |active, existing| ability(0b1010, 1, 0b010, Some((active, existing)));
+        assert_eq!(all(&[1, 2], &[1, 2]), FormatAbility::AllTogether);
+        assert_eq!(all(&[1], &[1, 2]), FormatAbility::None);
+        assert_eq!(ability(0b1010, 1, 0, None), FormatAbility::None, "not told");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which controllers a prepare binds, and to what: pure rules over what was seen (R72-R80, R83).
 
-use super::super::discover::KERNEL_DRIVER;
+use super::super::discover::unknown_use;
 use super::super::nodes::{UIO, VFIO, is_user_space};
 use crate::model::{FactSource, NvmeState};
 use crate::{BdevError, FileOwner, PciAddress, PrepareRequest, ResetRequest};
@@ -52,7 +52,7 @@ pub(super) fn prepare(request: &PrepareRequest, host: HostFacts, state: &NvmeSta
     if !uses.is_empty() {
         return Decision::Refuse(BdevError::InUse { device: device(), uses });
     }
-    match unknown(state) {
+    match unknown_use(state) {
         Some(error) => Decision::Refuse(error),
         None => Decision::Bind(driver),
     }
@@ -62,27 +62,6 @@ pub(super) fn prepare(request: &PrepareRequest, host: HostFacts, state: &NvmeSta
 fn is_his(host: HostFacts, state: &NvmeState) -> bool {
     let recorded = state.controller.source == FactSource::RecordedAtPrepare;
     recorded && state.user_space.as_ref().is_some_and(|user_space| user_space.owner == host.owner)
-}
-
-/// Why it is not known whether a controller is in use, where nobody was seen to use it.
-fn unknown(state: &NvmeState) -> Option<BdevError> {
-    let controller = &state.controller;
-    let device = controller.address.to_string();
-    match controller.driver.as_deref() {
-        // What holds a namespace that could not be looked at is not known: it may be mounted.
-        Some(KERNEL_DRIVER) if controller.source == FactSource::Controller => {
-            let unseen = state.contents.iter().find(|namespace| namespace.identity.is_none());
-            unseen.map(|space| BdevError::Unseen { device, namespace: space.id })
-        }
-        Some(KERNEL_DRIVER) => {
-            let detail = "the kernel's driver has it and does not show it".to_owned();
-            Some(BdevError::NotTold { device, detail })
-        }
-        Some(driver) if !is_user_space(driver) => {
-            Some(BdevError::ForeignDriver { device, driver: driver.to_owned() })
-        }
-        _ => None,
-    }
 }
 
 /// Whether a reset gives this controller back: a named one, or one that a prepare took.
@@ -120,6 +99,7 @@ fn driver_for(
 mod tests {
     use daos_blockdev::{DeviceUse, ProcessRef};
 
+    use super::super::super::discover::KERNEL_DRIVER;
     use super::*;
     use crate::model::{Obstacle, UserSpace};
     use crate::sim;

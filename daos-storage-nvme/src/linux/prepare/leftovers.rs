@@ -13,6 +13,8 @@ use daos_blockdev::{BlockdevError, FileId};
 
 use super::super::kernel::Kernel;
 use crate::BdevError;
+#[cfg(any(test, feature = "spdk"))]
+use crate::PciAddress;
 
 /// Removes what nobody uses, and says of the rest who does.
 ///
@@ -27,6 +29,17 @@ pub(super) fn remove(kernel: &dyn Kernel) -> Result<Vec<String>, BdevError> {
         found.extend(named(&mount, |name| name.starts_with("spdk") && name.contains("map_")));
     }
     remove_unused(found)
+}
+
+/// Removes the locks of these controllers that nobody has, and says what of the rest keeps them.
+#[cfg(any(test, feature = "spdk"))]
+pub(in crate::linux) fn remove_locks(kernel: &dyn Kernel, addresses: &[PciAddress]) -> Vec<String> {
+    let places = kernel.left_behind();
+    let locks = places.iter().filter(|(_, prefix)| prefix.ends_with("lock_"));
+    let names = locks.flat_map(|(directory, prefix)| {
+        addresses.iter().map(move |address| directory.join(format!("{prefix}{address}")))
+    });
+    remove_unused(names.collect()).unwrap_or_else(|error| vec![error.to_string()])
 }
 
 fn remove_unused(found: Vec<PathBuf>) -> Result<Vec<String>, BdevError> {
@@ -93,6 +106,7 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::process::{Command, Stdio};
 
+    use super::super::super::fake_kernel::FakeKernel;
     use super::*;
 
     fn left(directory: &Path) -> Vec<String> {
@@ -101,6 +115,20 @@ mod tests {
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         left.sort();
         left
+    }
+
+    #[test]
+    fn only_the_locks_of_the_controllers_that_were_looked_at_are_removed() {
+        let kernel = FakeKernel::new();
+        for address in ["0000:81:00.0", "0000:82:00.0", "0000:83:00.0"] {
+            fs::write(kernel.left().join(format!("spdk_pci_lock_{address}")), "").unwrap();
+        }
+        let _ours = fs::File::open(kernel.left().join("spdk_pci_lock_0000:82:00.0")).unwrap();
+        let looked_at = ["0000:81:00.0", "0000:82:00.0", "0000:84:00.0"];
+        let notices = remove_locks(&kernel, &looked_at.map(|address| address.parse().unwrap()));
+        assert_eq!(notices.len(), 1, "{notices:?}");
+        let left = left(&kernel.left());
+        assert_eq!(left, ["spdk_pci_lock_0000:82:00.0", "spdk_pci_lock_0000:83:00.0"]);
     }
 
     #[test]

@@ -17,6 +17,9 @@ mod tests;
 use std::path::Path;
 use std::sync::Arc;
 
+#[cfg(feature = "spdk")]
+pub(super) use self::leftovers::remove_locks;
+
 use self::decide::{Decision, HostFacts};
 use self::own::Owner;
 use super::kernel::Kernel;

@@ -3,7 +3,10 @@
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
+use std::time::Duration;
+
+use daos_blockdev::{find_program, run_program};
 
 use super::super::pci::{Roots, text};
 use super::super::record::RecordedFile;
@@ -11,6 +14,8 @@ use crate::{BdevError, FileOwner};
 
 /// What DPDK needs of locked memory with VFIO.
 const LEAST_MEMLOCK: u64 = 64 << 20;
+/// How long the system may take to tell who a user is: a directory service that is away answers never.
+const ASKED: Duration = Duration::from_secs(30);
 
 /// The variable in which sudo says who called it.
 pub(super) const SUDO_USER: &str = "SUDO_USER";
@@ -28,6 +33,17 @@ pub(super) struct Owner {
     pub(super) gid: u32,
 }
 
+/// One number of a user; `None` when there is no such user.
+fn ask(program: &Path, what: &str, name: &str) -> Result<Option<u32>, BdevError> {
+    let asked = run_program(program, &[what, name], Stdio::null(), ASKED);
+    let asked = asked.map_err(|source| program_failed(name, source))?;
+    Ok(String::from_utf8(asked.stdout).ok().and_then(|text| text.trim().parse().ok()))
+}
+
+fn program_failed(user: &str, source: std::io::Error) -> BdevError {
+    BdevError::ProgramFailed { program: "id", about: format!("user {user}"), source }
+}
+
 impl Owner {
     /// Asks the system, so that users of a directory service are found too.
     pub(super) fn look_up(name: &str) -> Result<Self, BdevError> {
@@ -36,12 +52,9 @@ impl Owner {
         if name.is_empty() || name.starts_with('-') {
             return Err(unknown());
         }
-        let ask = |what: &str| {
-            let asked = Command::new("id").args([what, name]).stdin(Stdio::null()).output().ok()?;
-            let text = String::from_utf8(asked.stdout).ok()?;
-            text.trim().parse().ok()
-        };
-        let (uid, gid) = (ask("-u").ok_or_else(unknown)?, ask("-g").ok_or_else(unknown)?);
+        let program = find_program("id").map_err(|source| program_failed(name, source))?;
+        let (uid, gid) = (ask(&program, "-u", name)?, ask(&program, "-g", name)?);
+        let (uid, gid) = (uid.ok_or_else(unknown)?, gid.ok_or_else(unknown)?);
         Ok(Self { name: name.to_owned(), uid, gid })
     }
 
@@ -163,6 +176,15 @@ mod tests {
                 "{unknown}"
             );
         }
+    }
+
+    #[test]
+    fn a_directory_service_that_does_not_answer_is_no_unknown_user() {
+        let directory = tempfile::tempdir().unwrap();
+        let asked = program_failed("bob", std::io::ErrorKind::TimedOut.into());
+        assert_eq!(asked.code(), 1497, "{asked}");
+        let missing = ask(&directory.path().join("id"), "-u", "bob").unwrap_err();
+        assert_eq!(missing.code(), 1497, "{missing}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use daos_storage_nvme::model::{BdevInventory, EmulatedDevice};
 use daos_storage_nvme::{
     AcceptedBdevPlan, BdevClass, BdevError, BdevProvider, BdevTarget, DeviceOutcome, DevicePlan,
     DeviceRef, DeviceState, FormatResult, ObservedDevice, PrepareOutcome, PrepareRequest,
-    ResetOutcome, ResetRequest, ScanRequest, StepObserver, Verdict,
+    Recovered, ResetOutcome, ResetRequest, ScanRequest, StepObserver, Verdict,
 };
 
 const VOLUME_BYTES: usize = 1 << 20;
@@ -192,6 +192,10 @@ impl BdevProvider for ArrayBdev {
 
     async fn reset(&self, _request: &ResetRequest) -> Result<ResetOutcome, BdevError> {
         Err(unsupported("reset"))
+    }
+
+    async fn recover(&self) -> Result<Vec<Recovered>, BdevError> {
+        Ok(Vec::new())
     }
 
     async fn observe(&self, target: &BdevTarget) -> Vec<ObservedDevice> {
