@@ -6,12 +6,12 @@ use std::sync::Arc;
 use daos_storage_nvme::{BdevError, NodeHugepages, PciAddress, PrepareOutcome, ResetOutcome};
 use serde_json::{Value, json};
 
-use crate::fault::Fault;
+use crate::fault::{Fault, code};
 
 /// What became of one host's NVMe.
 #[derive(Debug, Default)]
 pub struct NvmePrepared {
-    /// The driver each controller has now, or why it was left as it was.
+    /// The driver each controller has now, or why it was not made ready.
     pub controllers: Vec<(PciAddress, Result<String, Fault>)>,
     /// Huge pages of each node, where they were asked for.
     pub hugepages: Vec<NodeHugepages>,
@@ -81,6 +81,7 @@ impl NvmePrepared {
         for (address, result) in &self.controllers {
             let what = match result {
                 Ok(driver) => format!("driver {driver}"),
+                Err(fault) if fault.code == code::BDEV_NOT_AS_IT_WAS => "not made ready".to_owned(),
                 Err(_) => "left as it was".to_owned(),
             };
             // Writing to a String cannot fail.
@@ -106,22 +107,29 @@ mod tests {
     #[test]
     fn every_controller_is_told_and_one_that_was_not_had_has_its_fault() {
         let address = |text: &str| text.parse::<PciAddress>().unwrap();
-        let lost = BdevError::NotFound { device: "0000:82:00.0".to_owned() };
+        let lost = || BdevError::NotFound { device: "0000:82:00.0".to_owned() };
+        let changed = BdevError::NotAsItWas {
+            device: "0000:83:00.0".to_owned(),
+            driver: "no driver".to_owned(),
+            source: Box::new(lost()),
+        };
         let outcome = PrepareOutcome {
             hugepages: vec![NodeHugepages { node: 1, pages: 512 }],
             controllers: vec![
                 (address("0000:81:00.0"), Ok("vfio-pci".to_owned())),
-                (address("0000:82:00.0"), Err(Arc::new(lost))),
+                (address("0000:82:00.0"), Err(Arc::new(lost()))),
+                (address("0000:83:00.0"), Err(Arc::new(changed))),
             ],
             notices: vec!["mind the step".to_owned()],
         };
         let done = NvmePrepared::of(outcome, &["000:2".to_owned()]);
         assert_eq!(
             done.text(),
-            "  0000:81:00.0: driver vfio-pci\n  0000:82:00.0: left as it was\n  NUMA node 1: 512 huge pages\n  \
+            "  0000:81:00.0: driver vfio-pci\n  0000:82:00.0: left as it was\n  0000:83:00.0: not made ready\n  \
+             NUMA node 1: 512 huge pages\n  \
              notice: '000:2' is not a full PCI address and was passed over\n  notice: mind the step\n"
         );
-        assert_eq!(done.faults().iter().map(|fault| fault.code).collect::<Vec<_>>(), [304]);
+        assert_eq!(done.faults().iter().map(|fault| fault.code).collect::<Vec<_>>(), [304, 1490]);
         let data = done.data();
         assert_eq!(data["controllers"][0]["driver"], "vfio-pci");
         assert_eq!(data["controllers"][1]["code"], 304);

@@ -1,6 +1,7 @@
 //! `storage prepare` for people.
 
 use daos_control::client::{HostResults, PreparedNvme};
+use daos_control::fault::code;
 
 use super::hosts::{HostNames, group_equal};
 use super::table::{Table, WIDTH, banner, wrapped};
@@ -20,7 +21,11 @@ pub fn prepared(results: &HostResults<PreparedNvme>, names: HostNames) -> String
 fn block(prepared: &PreparedNvme) -> String {
     let mut controllers = Table::new(["NVMe PCI", "Driver"]);
     for controller in &prepared.controllers {
-        let driver = controller.driver.as_deref().unwrap_or("left as it was");
+        let driver = match &controller.driver {
+            Ok(driver) => driver,
+            Err(fault) if fault.code == code::BDEV_NOT_AS_IT_WAS => "not made ready",
+            Err(_) => "left as it was",
+        };
         controllers.row([controller.address.as_str(), driver]);
     }
     let mut nodes = Table::new(["NUMA Node", "Huge Pages"]);

@@ -45,7 +45,7 @@ pub struct PreparedNvme {
 pub struct PreparedController {
     /// PCI address.
     pub address: String,
-    /// The driver it has now, or why it was left as it was.
+    /// The driver it has now, or why it was not made ready; it is as it was then, unless the fault says otherwise.
     pub driver: Result<String, Fault>,
 }
 
@@ -59,7 +59,7 @@ pub struct PreparedNode {
 }
 
 impl PreparedNvme {
-    /// The controllers that were left as they were.
+    /// The controllers that were not made ready.
     pub fn failures(&self) -> impl Iterator<Item = (&str, &Fault)> {
         self.controllers.iter().filter_map(|controller| match &controller.driver {
             Ok(_) => None,

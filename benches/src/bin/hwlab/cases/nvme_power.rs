@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 
 use super::nvme_bound::throttle;
+use super::nvme_prepare::NODE_PAGES;
 use super::nvme_scan::{address, controller};
 use super::site::{self, METADATA, Metadata, format, format_all};
 use crate::guest::{Guest, Lab};
@@ -107,7 +108,12 @@ pub fn cut_during_prepare(lab: &Lab) -> Result<()> {
         ensure!(recorded.status == 0 || *reached == steps[0], "bound, and no record says so");
         let back = controller(&mut guest, "LAB-A")?;
         ensure!(back["driver"] == "nvme" && back["usable"] == true, "{back:#}");
+        // What this boot set is not replaced by what was before a prepare of the last one.
+        guest.shell.run(
+            "echo 9 > /sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages",
+        )?;
         guest.shell.run("daos_server nvme reset")?;
+        ensure!(guest.shell.run(NODE_PAGES)?.trim() == "0 9", "another boot's pages");
         guest.shell.run(&format!("[ ! -e {STATE}/nvme_prepared.json ]"))?;
     }
     guest.shell.run(&format!("daos_server nvme prepare {taken} -p 8 -u bob"))?;
