@@ -58,8 +58,19 @@ fn mode() -> impl Strategy<Value = NamespaceMode> {
 fn used() -> impl Strategy<Value = NamespaceUse> {
     let words =
         |word: &'static str| prop_oneof![6 => Just(vec![]), 1 => Just(vec![word.to_owned()])];
-    (words("/mnt/data"), words("active swap space"), prop::option::of(Just("ext4".to_owned())))
-        .prop_map(|(mounted, held, content)| NamespaceUse { mounted, held, content })
+    let content = prop::option::of(Just("ext4".to_owned()));
+    let problem = |why: &'static str| prop::option::weighted(0.1, Just(why.to_owned()));
+    (
+        words("/mnt/data"),
+        words("active swap space"),
+        content,
+        problem("I/O error"),
+        problem("denied"),
+    )
+        .prop_map(|(mounted, held, content, unread, unseen)| {
+            let content = content.filter(|_| unread.is_none());
+            NamespaceUse { mounted, held, content, unread, unseen }
+        })
 }
 
 prop_compose! {
@@ -69,18 +80,29 @@ prop_compose! {
         health in health(),
         labelled in prop::bool::weighted(0.8),
         named in prop::bool::weighted(0.95),
+        disabled in prop::bool::weighted(0.1),
+        of_modules in prop::bool::weighted(0.9),
+        alone in prop::bool::weighted(0.5),
         free in prop_oneof![Just(0_u64), 1..256 * GIB, Just(64 * GIB)],
         spaces in prop::collection::vec((mode(), used(), prop::bool::weighted(0.9)), 0..4),
     ) -> RegionFacts {
-        let namespaces = spaces.into_iter().zip(0..).map(|((mode, used, enabled), place): (_, u32)| {
+        // As the two tools tell it: what is in a disabled region does not show, what is disabled has no mode.
+        let shown = match (disabled, !labelled && alone) {
+            (true, _) => 0,
+            (false, true) => 1,
+            (false, false) => spaces.len(),
+        };
+        let namespaces = spaces.into_iter().take(shown).zip(0..).map(|((mode, used, enabled), place): (_, u32)| {
+            let seen = enabled && mode != NamespaceMode::Devdax;
             NamespaceFacts {
                 name: format!("namespace{number}.{place}"),
                 uuid: format!("uuid-{number}-{place}"),
-                mode,
+                mode: if enabled { mode } else { NamespaceMode::Unknown },
+                disabled: !enabled,
                 size: GIB,
-                blockdev: enabled.then(|| format!("pmem{number}.{place}")),
+                blockdev: seen.then(|| format!("pmem{number}.{place}")),
                 numa_node: socket,
-                used,
+                used: if seen { used } else { NamespaceUse::default() },
             }
         });
         RegionFacts {
@@ -91,8 +113,9 @@ prop_compose! {
             name: named.then(|| format!("region{number}")),
             align: ALIGN,
             labels: if labelled { Labels::Ready } else { Labels::Missing },
-            dimms: vec![format!("nmem{number}")],
-            modules: vec![format!("uid-{number}")],
+            disabled: disabled && named,
+            dimms: of_modules.then(|| format!("nmem{number}")).into_iter().collect(),
+            modules: of_modules.then(|| format!("uid-{number}")).into_iter().collect(),
             namespaces: namespaces.collect(),
         }
     }
@@ -151,14 +174,43 @@ fn region_of<'a>(facts: &'a PmemFacts, name: &str) -> &'a RegionFacts {
     found.expect("a region of this host")
 }
 
-fn is_used(space: &NamespaceFacts) -> bool {
-    !space.used.mounted.is_empty() || !space.used.held.is_empty()
+/// Nobody uses it, and that could be seen.
+fn is_known_to_be_free(space: &NamespaceFacts) -> bool {
+    let seen =
+        !space.disabled && space.mode != NamespaceMode::Devdax && space.used.unseen.is_none();
+    seen && space.blockdev.is_some() && space.used.mounted.is_empty() && space.used.held.is_empty()
+}
+
+/// The namespaces that are gone after a step, or after the reboot that it asks for.
+fn given_up<'a>(facts: &'a PmemFacts, step: &ProvisionStep) -> Vec<&'a NamespaceFacts> {
+    let spaces = facts.regions.iter().flat_map(|region| &region.namespaces);
+    match step {
+        ProvisionStep::DestroyNamespace { uuid, .. } => {
+            spaces.filter(|space| space.uuid == *uuid).collect()
+        }
+        ProvisionStep::InitialiseLabels { region, .. } => {
+            region_of(facts, region).namespaces.iter().collect()
+        }
+        ProvisionStep::CreateGoal { socket, .. } => {
+            let own = facts.regions.iter().filter(|region| {
+                let of_modules = region.name.is_none() || !region.dimms.is_empty();
+                region.region.socket == *socket
+                    && region.region.kind != RegionKind::Volatile
+                    && of_modules
+            });
+            own.flat_map(|region| &region.namespaces).collect()
+        }
+        ProvisionStep::EnableRegion { .. }
+        | ProvisionStep::CreateNamespace { .. }
+        | ProvisionStep::DeleteGoals { .. } => Vec::new(),
+    }
 }
 
 /// Socket that a step is about.
 fn socket_of(facts: &PmemFacts, step: &ProvisionStep) -> u32 {
     match step {
-        ProvisionStep::InitialiseLabels { region, .. }
+        ProvisionStep::EnableRegion { region, .. }
+        | ProvisionStep::InitialiseLabels { region, .. }
         | ProvisionStep::CreateNamespace { region, .. } => region_of(facts, region).region.socket,
         ProvisionStep::DestroyNamespace { uuid, .. } => {
             let own = |region: &&RegionFacts| region.namespaces.iter().any(|s| s.uuid == *uuid);
@@ -181,20 +233,35 @@ proptest! {
         for step in plan.steps() {
             let socket = socket_of(&facts, step);
             prop_assert!(request.socket().is_none_or(|wanted| wanted == socket), "another socket");
+            for space in given_up(&facts, step) {
+                prop_assert!(is_known_to_be_free(space), "{} goes, and nobody looked", space.name);
+                let named = plan.destroys().iter().any(|loss| {
+                    let what = space.used.content.as_deref().or(space.used.unread.as_deref()).unwrap_or("zeros");
+                    loss.contains(&space.name) && loss.contains(what) && loss.contains(&space.size.to_string())
+                });
+                prop_assert!(named, "{} goes without being named: {}", space.name, plan);
+            }
             match step {
-                ProvisionStep::DestroyNamespace { uuid, .. } => {
+                ProvisionStep::EnableRegion { region, modules } => {
+                    let region = region_of(&facts, region);
+                    prop_assert!(region.disabled && region.modules == *modules);
+                    let others = plan.steps().iter().filter(|step| !matches!(step, ProvisionStep::EnableRegion { .. }));
+                    prop_assert_eq!(others.count(), 0, "something is decided before it is seen");
+                }
+                ProvisionStep::DestroyNamespace { .. } => {
                     let is_reset = matches!(request, ProvisionRequest::Reset { .. });
                     prop_assert!(is_reset, "only a reset destroys");
-                    let spaces = facts.regions.iter().flat_map(|region| &region.namespaces);
-                    prop_assert!(spaces.filter(|space| space.uuid == *uuid).all(|space| !is_used(space)));
                 }
-                ProvisionStep::InitialiseLabels { region, .. } => {
+                ProvisionStep::InitialiseLabels { region, dimms, .. } => {
                     let region = region_of(&facts, region);
                     prop_assert_eq!(region.labels, Labels::Missing, "valid labels are never written over");
-                    prop_assert!(!region.namespaces.iter().any(is_used));
+                    prop_assert!(!dimms.is_empty(), "labels of no module");
+                    let modes: Vec<NamespaceMode> = region.namespaces.iter().map(|space| space.mode).collect();
+                    prop_assert_eq!(modes, [NamespaceMode::Raw], "labels only over one raw namespace");
                 }
-                ProvisionStep::CreateNamespace { region, modules, size_bytes } => {
+                ProvisionStep::CreateNamespace { region, modules, size_bytes, wipe } => {
                     let region = region_of(&facts, region);
+                    prop_assert_eq!(*wipe, region.labels == Labels::Missing, "wiped is what was given up");
                     prop_assert_eq!(&region.modules, modules);
                     prop_assert!(*size_bytes > 0 && size_bytes.is_multiple_of(ALIGN));
                     prop_assert!(region.region.kind != RegionKind::Volatile);
@@ -238,6 +305,7 @@ proptest! {
             let regions = facts.regions.iter().filter(|region| region.region.socket == socket);
             let spaces = regions
                 .filter(|region| region.region.kind != RegionKind::Volatile && region.labels == Labels::Ready)
+                .filter(|region| region.name.is_none() || !region.dimms.is_empty())
                 .flat_map(|region| &region.namespaces);
             for space in spaces {
                 let pending = facts.pending.iter().any(|goal| goal.socket == socket);
@@ -277,6 +345,7 @@ fn one_region(change: impl FnOnce(&mut RegionFacts)) -> PmemFacts {
         },
         name: Some("region0".to_owned()),
         align: ALIGN,
+        disabled: false,
         labels: Labels::Ready,
         dimms: vec!["nmem0".to_owned()],
         modules: vec!["a".to_owned()],
@@ -312,6 +381,33 @@ fn full(region: &mut RegionFacts) {
     region.region.free_capacity = 0;
 }
 
+fn unlabelled(region: &mut RegionFacts) {
+    region.labels = Labels::Missing;
+    region.region.free_capacity = 0;
+    region.namespaces = vec![space(0, NamespaceMode::Raw)];
+}
+
+fn devdax(region: &mut RegionFacts) {
+    region.namespaces[0].mode = NamespaceMode::Devdax;
+    region.namespaces[0].blockdev = None;
+}
+
+fn disabled(region: &mut RegionFacts) {
+    let space = &mut region.namespaces[0];
+    (space.mode, space.disabled, space.blockdev) = (NamespaceMode::Unknown, true, None);
+}
+
+/// A host whose memory the platform's tables tell of, without any module.
+fn no_module(mode: NamespaceMode) -> PmemFacts {
+    let facts = one_region(|region| {
+        unlabelled(region);
+        region.namespaces[0].mode = mode;
+        region.dimms.clear();
+        region.modules.clear();
+    });
+    PmemFacts { modules: Vec::new(), goals: GoalSupport::Fixed, ..facts }
+}
+
 /// The table of 2.2 with the states of 2.8: state, and what a prepare of one namespace does.
 #[rstest]
 #[case::free(one_region(|_| {}), "free capacity", Ok(1))]
@@ -323,7 +419,17 @@ fn full(region: &mut RegionFacts) {
 #[case::unhealthy(one_region(|r| r.region.health = RegionHealth::Error), "not healthy", Err(212))]
 #[case::unknown(one_region(|r| r.region.kind = RegionKind::Unknown), "unknown mode", Err(213))]
 #[case::hidden(one_region(|r| r.name = None), "does not show", Err(213))]
-#[case::labels(one_region(|r| r.labels = Labels::Missing), "labels are not initialised", Ok(2))]
+#[case::labels(one_region(unlabelled), "labels are not initialised", Ok(2))]
+#[case::no_namespace(one_region(|r| r.labels = Labels::Missing), "shows no namespace", Err(213))]
+#[case::unlabelled_devdax(one_region(|r| { unlabelled(r); devdax(r); }), "of mode devdax", Err(213))]
+#[case::unlabelled_disabled(one_region(|r| { unlabelled(r); disabled(r); }), "namespace0.0 is disabled", Err(213))]
+#[case::unlabelled_sector(one_region(|r| { unlabelled(r); r.namespaces[0].mode = NamespaceMode::Sector; }), "of mode sector", Err(213))]
+#[case::unlabelled_fsdax_r135(one_region(|r| { unlabelled(r); r.namespaces[0].mode = NamespaceMode::Fsdax; }), "no free capacity", Ok(0))]
+#[case::raw_of_no_module(no_module(NamespaceMode::Raw), "it takes no labels", Err(213))]
+#[case::fsdax_of_no_module_r135(no_module(NamespaceMode::Fsdax), "no free capacity", Ok(0))]
+#[case::disabled(one_region(|r| r.disabled = true), "region0 is disabled", Ok(1))]
+#[case::full_of_devdax(one_region(|r| { full(r); r.namespaces.truncate(1); devdax(r); }), "no free capacity", Err(213))]
+#[case::full_of_disabled(one_region(|r| { full(r); r.namespaces.truncate(1); disabled(r); }), "no free capacity", Err(213))]
 #[case::none_of_use(one_region(|r| { full(r); r.namespaces.remove(0); }), "no free capacity", Err(213))]
 fn states_and_what_a_prepare_does_r133(
     #[case] facts: PmemFacts,
@@ -371,4 +477,32 @@ fn sizes_are_equal_and_aligned() {
     assert_eq!(sizes.len(), 3);
     assert!(sizes.iter().all(|size| size.is_multiple_of(ALIGN) && *size == sizes[0]), "{sizes:?}");
     assert!(64 * GIB - 3 * sizes[0] < 3 * ALIGN, "hardly anything is left over");
+}
+
+/// What nobody can look at is no one's to destroy, and the refusal says how it can be looked at.
+#[rstest]
+#[case::disabled(one_region(|r| { full(r); disabled(r); }), "ndctl enable-namespace namespace0.0")]
+#[case::devdax(one_region(|r| { full(r); devdax(r); }), "ndctl destroy-namespace -f namespace0.0")]
+#[case::not_permitted(one_region(|r| { full(r); r.namespaces[0].used.unseen = Some("denied".to_owned()); }), "run as root")]
+fn a_reset_refuses_what_cannot_be_looked_at_r134(#[case] facts: PmemFacts, #[case] remedy: &str) {
+    let request = ProvisionRequest::Reset { socket: None, goal: MemoryGoal::AppDirectInterleaved };
+    let refused = plan_provision(&request, &facts).expect_err("nobody looked");
+    assert_eq!(refused.code(), 1501);
+    assert!(refused.to_string().contains("namespace0.0"), "{refused}");
+    assert!(refused.resolution().contains(remedy), "{}", refused.resolution());
+}
+
+/// A medium that fails does not keep it from being given back; that it could not be read is said.
+#[test]
+fn a_reset_names_what_cannot_be_read() {
+    let facts = one_region(|region| {
+        full(region);
+        region.namespaces[1].used.unread = Some("Input/output error".to_owned());
+    });
+    let request = ProvisionRequest::Reset { socket: None, goal: MemoryGoal::AppDirectInterleaved };
+    let plan = plan_provision(&request, &facts).expect("plan");
+    let told = plan.destroys().iter().any(|loss| {
+        loss.contains("namespace0.1") && loss.contains("cannot be read (Input/output error)")
+    });
+    assert!(told, "{plan}");
 }

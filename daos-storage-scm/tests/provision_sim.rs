@@ -9,8 +9,8 @@ use std::sync::Arc;
 use daos_storage_scm::conformance::{self, ProvisionFixture};
 use daos_storage_scm::linux::LinuxScm;
 use daos_storage_scm::model::{
-    MemoryGoal, NamespacesPerSocket, ProvisionOutcome, ProvisionRequest, ProvisionStep,
-    ProvisionVerdict, RegionHealth, RegionKind,
+    MemoryGoal, NamespaceMode, NamespacesPerSocket, ProvisionOutcome, ProvisionRequest,
+    ProvisionStep, ProvisionVerdict, RegionHealth, RegionKind,
 };
 use daos_storage_scm::sim::SimScm;
 use daos_storage_scm::{
@@ -325,4 +325,147 @@ async fn labels_are_not_written_over_what_is_used_and_content_is_named() {
     assert_eq!(ask(&sim, &unsupported).await.expect_err("no goals").code(), 1212);
     let memory = reset(MemoryGoal::MemoryMode);
     assert_eq!(ask(&sim, &memory).await.expect_err("no goals").code(), 1212);
+}
+
+/// Neither a character device nor what is disabled is given up by new labels: nobody looked at it.
+#[rstest]
+#[case::devdax(true)]
+#[case::disabled(false)]
+#[tokio::test]
+async fn labels_are_not_written_over_what_nobody_looked_at(#[case] devdax: bool) {
+    let sim = virtual_host();
+    match devdax {
+        true => sim.set_namespace_mode("namespace0.0", NamespaceMode::Devdax),
+        false => sim.disable_namespace("namespace0.0", true),
+    }
+    let refused = ask(&sim, &prepare(1)).await.expect_err("nobody looked");
+    assert_eq!(refused.code(), 213);
+    assert!(refused.to_string().contains("namespace0.0"), "{refused}");
+    let other = ProvisionRequest::Prepare { socket: Some(1), namespaces: Default::default() };
+    assert_eq!(ask(&sim, &other).await.expect("the other socket").namespaces.len(), 1);
+}
+
+/// R135: memory that has a usable namespace is prepared, whoever made it; without modules there are no labels to write.
+#[tokio::test]
+async fn a_namespace_without_labels_that_is_usable_is_accepted_r135() {
+    let sim = SimScm::new();
+    sim.add_virtual_module(0, GIB);
+    sim.set_namespace_mode("namespace0.0", NamespaceMode::Fsdax);
+    sim.add_platform_memory(1, GIB, NamespaceMode::Fsdax);
+    sim.put_signature("/dev/pmem0", "ext4 file system, label \"daos\"");
+    let done = ask(&sim, &prepare(1)).await.expect("prepared");
+    assert_eq!(done.verdict, ProvisionVerdict::AlreadyPrepared);
+    let names: Vec<&str> = done.namespaces.iter().map(|space| space.blockdev.as_str()).collect();
+    assert_eq!(names, ["pmem0", "pmem1"]);
+    let kept = ask(&sim, &reset(MemoryGoal::AppDirectInterleaved)).await.expect("nothing to do");
+    assert_eq!(kept.verdict, ProvisionVerdict::AlreadyReset);
+    assert!(kept.notices.iter().any(|note| note.contains("namespace0.0")), "{kept:?}");
+    assert_eq!(kept.namespaces.len(), 2, "both are left alone");
+
+    let sim = SimScm::new();
+    sim.add_platform_memory(0, GIB, NamespaceMode::Raw);
+    let refused = ask(&sim, &prepare(1)).await.expect_err("no module takes labels");
+    assert_eq!(refused.code(), 213);
+    assert!(refused.to_string().contains("create-namespace -f -e namespace0.0"), "{refused}");
+}
+
+/// A crash between the commands of ndctl leaves a region disabled, wherever it comes; the same request goes on from there.
+#[rstest]
+#[case("init-labels", 2)]
+#[case("enable-region", 2)]
+#[tokio::test]
+async fn a_prepare_cut_off_between_labels_goes_on(#[case] cut: &str, #[case] enabled: usize) {
+    let sim = virtual_host();
+    let crash = ScmError::System {
+        action: "carry on",
+        path: "/dev/null".into(),
+        source: rustix::io::Errno::INTR,
+    };
+    sim.fail_next(cut, crash);
+    ask(&sim, &prepare(1)).await.expect_err("cut off");
+    let plan = sim.plan_provision(&prepare(1)).await.expect("plan");
+    assert!(plan.destroys().is_empty(), "{plan}");
+    let [ProvisionStep::EnableRegion { region, .. }] = plan.steps() else { panic!("{plan}") };
+    assert_eq!(region, "region0");
+    let first = ask(&sim, &prepare(1)).await.expect("enable");
+    assert!(first.again && first.destroyed.is_empty(), "{first:?}");
+    let second = ask(&sim, &prepare(1)).await.expect("go on");
+    assert!(!second.again);
+    assert_eq!(second.namespaces.len(), enabled);
+}
+
+/// What an administrator disabled is looked at before anything else is decided, also by a reset, which finds it in use or wipes it.
+#[tokio::test]
+async fn a_disabled_region_is_looked_at_before_a_reset() {
+    let sim = virtual_host();
+    ask(&sim, &prepare(1)).await.expect("prepare");
+    sim.put_signature("/dev/pmem0", "xfs file system, label \"home\"");
+    sim.disable_regions(0, true);
+    let request = reset(MemoryGoal::AppDirectInterleaved);
+    let first = ask(&sim, &request).await.expect("enable");
+    assert!(first.again && first.verdict == ProvisionVerdict::Changes, "{first:?}");
+    let plan = sim.plan_provision(&request).await.expect("plan");
+    assert!(plan.destroys().iter().any(|loss| loss.contains("label \"home\"")), "{plan}");
+    let done = ask(&sim, &request).await.expect("reset");
+    assert_eq!((done.destroyed.len(), done.again), (2, false));
+}
+
+/// A namespace that was not looked at was destroyed without being wiped, and what was on it came back in the next one.
+#[tokio::test]
+async fn nothing_of_before_comes_back_after_a_reset() {
+    let sim = virtual_host();
+    ask(&sim, &prepare(1)).await.expect("prepare");
+    sim.put_signature("/dev/pmem0", "ext4 of DAOS");
+    sim.disable_namespace("namespace0.0", true);
+    let request = reset(MemoryGoal::AppDirectInterleaved);
+    let refused = ask(&sim, &request).await.expect_err("nobody looked");
+    assert_eq!(refused.code(), 1501);
+    sim.disable_namespace("namespace0.0", false);
+    ask(&sim, &request).await.expect("reset");
+    let done = ask(&sim, &prepare(1)).await.expect("prepare");
+    assert!(done.notices.is_empty(), "blank: {done:?}");
+
+    // Destroyed by other means it does, which is said: who made it may want it.
+    sim.put_signature("/dev/pmem0", "xfs file system");
+    sim.destroy_by_hand("namespace0.0");
+    let done = ask(&sim, &prepare(1)).await.expect("prepare");
+    assert!(done.notices.iter().any(|note| note.contains("xfs file system")), "{done:?}");
+}
+
+/// What is found below labels that were agreed to be lost is lost.
+#[tokio::test]
+async fn what_new_labels_gave_up_does_not_come_back() {
+    let sim = virtual_host();
+    sim.put_signature("/dev/pmem0", "ext4 of DAOS");
+    let plan = sim.plan_provision(&prepare(1)).await.expect("plan");
+    assert!(plan.destroys().iter().any(|loss| loss.contains("ext4 of DAOS")), "{plan}");
+    let done = ask(&sim, &prepare(1)).await.expect("prepare");
+    assert!(done.notices.is_empty(), "{done:?}");
+    let back = sim.plan_provision(&reset(MemoryGoal::AppDirectInterleaved)).await.expect("plan");
+    assert!(back.destroys().iter().all(|loss| loss.contains("zeros")), "{back}");
+}
+
+/// A namespace that cannot be read, or looked at, keeps none of the others from being used.
+#[tokio::test]
+async fn one_unreadable_namespace_blocks_no_other() {
+    let sim = two_sockets();
+    ask(&sim, &prepare(1)).await.expect("goal");
+    sim.reboot();
+    let first = ProvisionRequest::Prepare { socket: Some(0), namespaces: Default::default() };
+    let made = ask(&sim, &first).await.expect("one");
+    let device = format!("/dev/{}", made.namespaces[0].blockdev);
+    sim.hide_uses(&device);
+    let both = ask(&sim, &prepare(1)).await.expect("the other socket");
+    assert_eq!(both.namespaces.len(), 2);
+    let request = reset(MemoryGoal::AppDirectInterleaved);
+    let refused = ask(&sim, &request).await.expect_err("nobody can see who uses it");
+    assert_eq!(refused.code(), 1501);
+
+    let sim = virtual_host();
+    ask(&sim, &prepare(1)).await.expect("prepare");
+    sim.break_medium("/dev/pmem0");
+    ask(&sim, &prepare(1)).await.expect("prepared as before");
+    let plan = sim.plan_provision(&request).await.expect("plan");
+    assert!(plan.destroys().iter().any(|loss| loss.contains("cannot be read")), "{plan}");
+    ask(&sim, &request).await.expect("reset");
 }

@@ -393,5 +393,7 @@ faults! {
     1497 BDEV_PROGRAM_FAILED "bdev" "a program of the system that is asked about users failed, or did not end in time"
     1498 BDEV_RECORD_BUSY "bdev" "another prepare, reset or format keeps the record of prepared controllers"
     1499 BDEV_DRIVER_WAITS "bdev" "a driver did not let go of a controller in time"
+    1500 SCM_TOOL_SILENT "scm" "the library that manages persistent memory modules does not answer"
+    1501 SCM_NAMESPACE_UNSEEN "scm" "nobody can see who uses a namespace that would be given up"
     1505 START_DEVICE_NOT_BLANK "storage" "a device that came to an engine after its format is not blank, or nobody can see what is on it"
 }

@@ -126,6 +126,12 @@ pub struct PmemPrepared {
 }
 
 impl PmemPrepared {
+    /// Whether regions were enabled to look into them, and nothing else was done: plan anew, and ask anew.
+    #[must_use]
+    pub fn again(&self) -> bool {
+        self.outcome.again
+    }
+
     /// Lines for people.
     #[must_use]
     pub fn text(&self) -> String {
@@ -154,6 +160,9 @@ impl PmemPrepared {
         for notice in &self.outcome.notices {
             line(&format!("notice: {notice}"));
         }
+        if self.outcome.again {
+            line("Run the same command again to go on from here.");
+        }
         if self.outcome.reboot_required {
             line("A reboot is required for this to take effect.");
             if !self.ask.is_reset() {
@@ -168,6 +177,7 @@ impl PmemPrepared {
     pub fn data(&self) -> Value {
         json!({
             "verdict": self.outcome.verdict,
+            "again": self.outcome.again,
             "reboot_required": self.outcome.reboot_required,
             "goals": self.outcome.goals,
             "namespaces": self.outcome.namespaces,
@@ -242,5 +252,26 @@ mod tests {
         assert!(!done.text().contains("same command"), "{}", done.text());
         let none = run(&SimScm::new(), reset).await;
         assert_eq!(none.text(), "  no persistent memory\n");
+    }
+
+    /// What a disabled region hides is planned and agreed to only when it shows.
+    #[tokio::test]
+    async fn a_disabled_region_calls_for_another_look() {
+        let sim = SimScm::new();
+        sim.add_virtual_module(0, 1 << 30);
+        let ask = PmemAsk::Prepare { socket: None, namespaces: 1 };
+        sim.disable_regions(0, true);
+        let plan = plan_pmem(&sim, ask).await.expect("plan");
+        assert!(!plan.needs_consent(), "{}", plan.text());
+        assert_eq!(plan.text(), "  will enable region0, which is disabled\n");
+        let looked = provision_pmem(&sim, plan, |_| {}).await.expect("enabled");
+        assert!(looked.again() && looked.data()["again"] == true);
+        let plan = plan_pmem(&sim, ask).await.expect("plan");
+        assert!(
+            plan.needs_consent() && plan.text().contains("LOST: namespace0.0"),
+            "{}",
+            plan.text()
+        );
+        assert!(!provision_pmem(&sim, plan, |_| {}).await.expect("prepared").again());
     }
 }

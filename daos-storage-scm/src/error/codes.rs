@@ -41,6 +41,8 @@ pub const FAULT_CODES: &[(i32, &str)] = &[
     (1214, "system call failed"),
     (1460, "the library of the modules refused a call"),
     (1461, "the answer of a program cannot be read"),
+    (1500, "the library of the modules does not answer"),
+    (1501, "a namespace that would be given up cannot be looked at"),
 ];
 
 impl ScmError {
@@ -85,6 +87,8 @@ impl ScmError {
             Self::System { .. } => 1214,
             Self::ToolFailed { .. } => 1460,
             Self::ToolOutput { .. } => 1461,
+            Self::ToolSilent { .. } => 1500,
+            Self::NamespaceUnseen { .. } => 1501,
             Self::GoalsUnavailable { code, .. } => *code,
             Self::Device(error) => error.code(),
         }
@@ -129,7 +133,11 @@ impl ScmError {
             Self::ToolOutput { .. } => {
                 "install a newer version of the program, or report its output"
             }
-            Self::GoalsUnavailable { resolution, .. } => resolution,
+            Self::ToolSilent { .. } => {
+                "look at the kernel log for the modules; end what else manages them (ipmctl), restart the server, and retry"
+            }
+            Self::GoalsUnavailable { resolution, .. }
+            | Self::NamespaceUnseen { resolution, .. } => resolution,
             Self::MissingTool { .. } => "install the program (mkfs.ext4 is in e2fsprogs) and retry",
             Self::AlreadyFormatted { .. } => {
                 "start the server to use it, or format with --reformat to lose what is on it"
@@ -200,7 +208,8 @@ mod tests {
                     || (101..=106).contains(code)
                     || (200..=216).contains(code)
                     || (1200..=1214).contains(code)
-                    || (1460..=1474).contains(code),
+                    || (1460..=1474).contains(code)
+                    || (1500..=1501).contains(code),
                 "{code} {meaning}"
             );
         }

@@ -1,7 +1,7 @@
 //! Every way in which an operation on storage class memory can be refused or fail.
 //!
 //! Owns the fault numbers of this crate: those of contract 10.2 where the condition exists there, ours from
-//! 1200 to 1214 and from 1460 to 1474. Called by everything here and by the fault conversion of the control plane.
+//! 1200 to 1214, from 1460 to 1474, 1500 and 1501. Called by everything here and by the fault conversion of the control plane.
 
 mod codes;
 
@@ -322,6 +322,24 @@ pub enum ScmError {
         /// That in words.
         meaning: &'static str,
     },
+    /// The vendor's library does not return from a call (code 1500).
+    #[error("{tool} has not answered for {seconds} s")]
+    ToolSilent {
+        /// The library.
+        tool: String,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// A namespace would be given up that nobody can look at (code 1501).
+    #[error("it cannot be told who uses {namespace} and what is on it: {why}")]
+    NamespaceUnseen {
+        /// Its name.
+        namespace: String,
+        /// Disabled, a character device, not permitted, and so on.
+        why: String,
+        /// What to do about it.
+        resolution: String,
+    },
     /// What a program printed cannot be read (code 1461, E17).
     #[error("{tool} answered what cannot be read: {why}")]
     ToolOutput {
@@ -330,7 +348,7 @@ pub enum ScmError {
         /// What is wrong with it.
         why: String,
     },
-    /// A goal has to be set and the library that does it cannot be used (its own code: 1, 2 or 1460).
+    /// A goal has to be set and the library that does it cannot be used (its own code: 1, 2, 1460 or 1500).
     #[error("a goal has to be set: {why}")]
     GoalsUnavailable {
         /// Number of the reason.

@@ -151,7 +151,7 @@ impl ScmProvider for LinuxScm {
         blocking(move || {
             if let Discovered::Known(namespaces) = &mut found.namespaces {
                 for target in &targets {
-                    nd::add_usage(namespaces, target)?;
+                    observe::add_usage(namespaces, target)?;
                 }
             }
             Ok(found)

@@ -7,10 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::ScmError;
 use crate::error::SystemCause;
-use crate::model::{
-    Labels, MountPointState, NamespaceFacts, NamespaceMode, NamespaceUse, ScmNamespace, ScmTarget,
-};
-use crate::mountpoint;
+use crate::model::{Labels, NamespaceFacts, NamespaceMode, NamespaceUse};
 use crate::pmem::{BusRegion, BusView, Dimm};
 
 /// Identity of the vendor whose library manages modules, as firmware writes it into a module's id.
@@ -100,16 +97,22 @@ fn region(id: u32, dir: &Path) -> Option<BusRegion> {
         let mut words = mapping.split(',');
         Some((words.next()?.to_owned(), words.nth(1)?.parse().ok()?))
     });
+    let labels = labels_at(dir);
     Some(BusRegion {
         id,
         name: format!("region{id}"),
         size: number(&dir.join("size"))?,
-        available: number(&dir.join("available_size")).unwrap_or(0),
+        // Without labels the kernel counts as free what its one namespace takes.
+        available: match labels {
+            Labels::Missing => 0,
+            Labels::Ready => number(&dir.join("available_size")).unwrap_or(0),
+        },
         align: number(&dir.join("align")).unwrap_or(0),
         persistent: text(&dir.join("devtype")).as_deref() != Some("nd_volatile"),
         iset_id: number(&dir.join("set_cookie")).unwrap_or(0),
         numa_node: node(dir),
-        labels: labels_at(dir),
+        disabled: !has_driver(dir),
+        labels,
         mappings: mapped.collect(),
         namespaces: Vec::new(),
     })
@@ -122,6 +125,7 @@ fn namespace(name: &str, bus: &Path) -> Option<NamespaceFacts> {
     // In fsdax and sector mode the block device hangs below the pfn or btt device that holds the namespace.
     let holder = text(&dir.join("holder")).map(|holder| bus.join(holder));
     let held_size = holder.as_ref().and_then(|holder| number(&holder.join("size")));
+    let disabled = !has_driver(&dir) && !holder.as_deref().is_some_and(has_driver);
     // ndctl tells the holder's uuid as that of the namespace, so we do.
     let held_uuid = holder.as_ref().and_then(|holder| text(&holder.join("uuid")));
     let blockdev = [holder, Some(dir.clone())].into_iter().flatten().find_map(|dir| {
@@ -131,7 +135,12 @@ fn namespace(name: &str, bus: &Path) -> Option<NamespaceFacts> {
     Some(NamespaceFacts {
         name: name.to_owned(),
         uuid: held_uuid.or_else(|| text(&dir.join("uuid"))).unwrap_or_default(),
-        mode: NamespaceMode::of(text(&dir.join("mode")).as_deref().unwrap_or_default()),
+        mode: match disabled {
+            // The kernel calls every disabled one raw.
+            true => NamespaceMode::Unknown,
+            false => NamespaceMode::of(text(&dir.join("mode")).as_deref().unwrap_or_default()),
+        },
+        disabled,
         size: held_size.filter(|size| *size > 0).unwrap_or(whole),
         blockdev,
         numa_node: node(&dir),
@@ -139,30 +148,9 @@ fn namespace(name: &str, bus: &Path) -> Option<NamespaceFacts> {
     })
 }
 
-/// Usage of the mounts of configured devices; a device that is no namespace (a loop device) is listed too.
-pub(super) fn add_usage(
-    namespaces: &mut Vec<ScmNamespace>,
-    target: &ScmTarget,
-) -> Result<(), ScmError> {
-    let Some(device) = target.device() else { return Ok(()) };
-    let MountPointState::MountPoint(mount) = mountpoint::look(target.mount_point())? else {
-        return Ok(());
-    };
-    let Ok(identity) = daos_blockdev::identify(device) else { return Ok(()) };
-    if mount.device != identity.number {
-        return Ok(());
-    }
-    let usage = Some(mountpoint::usage(target.mount_point())?);
-    match namespaces.iter_mut().find(|namespace| namespace.blockdev == identity.name) {
-        Some(namespace) => namespace.mount = usage,
-        None => namespaces.push(ScmNamespace {
-            blockdev: identity.name,
-            size: identity.size_bytes,
-            mount: usage,
-            ..ScmNamespace::default()
-        }),
-    }
-    Ok(())
+/// Whether the kernel works with a device of the bus; else it is disabled.
+fn has_driver(dir: &Path) -> bool {
+    dir.join("driver").exists()
 }
 
 /// NUMA node of a device of the bus.
@@ -218,6 +206,7 @@ mod tests {
             ("nmem0/nfit/phys_id", "0x1c\n"),
             ("nmem0/nfit/id", "8680-57341200\n"),
             ("nmem1/nfit/phys_id", "0x1d\n"),
+            ("region0/driver/module", ""),
             ("region0/size", "1079322345472\n"),
             ("region0/available_size", "0\n"),
             ("region0/align", "0x1000000\n"),
@@ -228,7 +217,9 @@ mod tests {
             ("region0/mapping1", "nmem1,0,539661172736,1\n"),
             ("region0/set_cookie", "0x2aba7f4828ef2ccc\n"),
             ("region0/numa_node", "1\n"),
+            ("region1/driver/module", ""),
             ("region1/size", "1024\n"),
+            ("region1/available_size", "1024\n"),
             ("region1/devtype", "nd_pmem\n"),
             ("region1/nstype", "4\n"),
             ("region1/mappings", "1\n"),
@@ -237,11 +228,13 @@ mod tests {
             ("namespace0.0/mode", "memory\n"),
             ("namespace0.0/numa_node", "1\n"),
             ("namespace0.0/holder", "pfn0.1\n"),
+            ("pfn0.1/driver/module", ""),
             ("pfn0.1/block/pmem0/size", "0\n"),
             ("pfn0.1/size", "1045898100736\n"),
             ("pfn0.1/uuid", "38b42339-b16a-4372-8dcc-693fa4fd8c0d\n"),
             ("namespace1.0/size", "512\n"),
             ("namespace1.0/mode", "raw\n"),
+            ("namespace1.0/driver/module", ""),
             ("namespace1.0/block/pmem1/size", "0\n"),
             ("namespace0.1/size", "0\n"),
             ("namespace0.1/holder", "\n"),
@@ -249,6 +242,7 @@ mod tests {
         let view = bus_view(dir.path()).expect("view");
         let [first, second] = view.regions.as_slice() else { panic!("{view:?}") };
         assert_eq!((first.labels, second.labels), (Labels::Ready, Labels::Missing));
+        assert_eq!(second.available, 0, "its one namespace takes all of it");
         assert_eq!((first.align, first.iset_id), (16 << 20, 0x2aba_7f48_28ef_2ccc));
         assert_eq!(first.namespaces[0].mode, NamespaceMode::Fsdax);
         assert_eq!(first.namespaces[0].uuid, "38b42339-b16a-4372-8dcc-693fa4fd8c0d");
@@ -276,5 +270,28 @@ mod tests {
             .map(|each| (each.dev.as_str(), each.blockdev.as_str(), each.numa_node))
             .collect();
         assert_eq!(names, [("namespace0.0", "pmem0", 1), ("namespace1.0", "pmem1", 0)]);
+    }
+
+    /// As a guest shows them: a region without a driver has no namespaces, and every disabled namespace is called raw.
+    #[test]
+    fn what_is_disabled_is_told_and_has_no_known_mode() {
+        let dir = tree(&[
+            ("region0/driver/module", ""),
+            ("region0/size", "268435456\n"),
+            ("region0/nstype", "5\n"),
+            ("namespace0.0/size", "268435456\n"),
+            ("namespace0.0/uuid", "b69bdb66-30ab-4851-99a9-b700428bdc96\n"),
+            ("namespace0.0/mode", "raw\n"),
+            ("namespace0.0/holder_class", "dax\n"),
+            ("region1/size", "268435456\n"),
+            ("region1/nstype", "5\n"),
+            ("region1/available_size", "0\n"),
+        ]);
+        let view = bus_view(dir.path()).expect("view");
+        let [first, second] = view.regions.as_slice() else { panic!("{view:?}") };
+        assert_eq!((first.disabled, second.disabled), (false, true));
+        let [space] = first.namespaces.as_slice() else { panic!("{first:?}") };
+        assert_eq!((space.disabled, space.mode), (true, NamespaceMode::Unknown));
+        assert_eq!(space.blockdev, None);
     }
 }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use daos_blockdev::{Content, DeviceUse, ExclusiveClaim, inspect};
+use daos_blockdev::{BlockdevError, Content, DeviceUse, ExclusiveClaim, inspect, inspect_uses};
 use serde::Deserialize;
 
 use super::nd;
@@ -16,6 +16,9 @@ use crate::model::{Labels, NamespaceFacts, NamespaceMode, NamespaceUse};
 use crate::pmem::{BusRegion, BusView, Dimm, NamespaceTool, ToolVersion};
 
 const NDCTL: &str = "ndctl";
+
+/// State of a region or namespace that no driver has.
+const DISABLED: &str = "disabled";
 
 /// ndctl, and the bus that it works on.
 #[derive(Debug, Clone)]
@@ -58,30 +61,15 @@ impl NamespaceTool for Ndctl {
 
     async fn uses(&self, blockdev: &str) -> Result<NamespaceUse, ScmError> {
         let path = Path::new("/dev").join(blockdev);
-        blocking(move || {
-            let seen = inspect(&path)?;
-            let mut found = NamespaceUse::default();
-            for each in &seen.uses {
-                match each {
-                    DeviceUse::MountedHere { mount_point } => {
-                        found.mounted.push(mount_point.display().to_string());
-                    }
-                    DeviceUse::MountedInOtherNamespace { pid, mount_point } => found
-                        .mounted
-                        .push(format!("{} (mount namespace of pid {pid})", mount_point.display())),
-                    other => found.held.push(other.to_string()),
-                }
-            }
-            if seen.content != Content::Blank {
-                found.content = Some(seen.content.to_string());
-            }
-            Ok(found)
-        })
-        .await
+        blocking(move || look_at(&path)).await
     }
 
     async fn require(&self) -> Result<(), ScmError> {
         self.installed().map(drop)
+    }
+
+    async fn enable_region(&self, region: &str) -> Result<(), ScmError> {
+        self.run(region, &["enable-region", region]).await.map(drop)
     }
 
     async fn create(&self, region: &str, size_bytes: u64) -> Result<(), ScmError> {
@@ -90,18 +78,20 @@ impl NamespaceTool for Ndctl {
         self.run(region, &words).await.map(drop)
     }
 
-    async fn destroy(&self, name: &str, blockdev: Option<&str>) -> Result<(), ScmError> {
-        if let Some(device) = blockdev {
-            let path = Path::new("/dev").join(device);
-            // A file system that outlived its namespace would be found in the next one and taken for formatted.
-            blocking(move || {
-                let claim = ExclusiveClaim::take(&daos_blockdev::identify(&path)?)?;
-                Ok(claim.erase()?)
-            })
-            .await?;
-            // ndctl takes the same claim before it disables.
-            self.run(name, &["disable-namespace", name]).await?;
-        }
+    async fn wipe(&self, blockdev: &str) -> Result<(), ScmError> {
+        let path = Path::new("/dev").join(blockdev);
+        blocking(move || {
+            let claim = ExclusiveClaim::take(&daos_blockdev::identify(&path)?)?;
+            Ok(claim.erase()?)
+        })
+        .await
+    }
+
+    async fn destroy(&self, name: &str, blockdev: &str) -> Result<(), ScmError> {
+        // A file system that outlived its namespace would be found in the next one and taken for formatted.
+        self.wipe(blockdev).await?;
+        // ndctl takes the same claim before it disables.
+        self.run(name, &["disable-namespace", name]).await?;
         self.run(name, &["destroy-namespace", name]).await.map(drop)
     }
 
@@ -116,9 +106,10 @@ impl NamespaceTool for Ndctl {
             self.run(region, &with("init-labels", &["-f"])).await
         }
         .await;
-        // Whatever came of it, the region is given back.
-        let enabled = self.run(region, &["enable-region", region]).await;
-        written.and(enabled).map(drop)
+        // Whatever came of it, the region is given back. Where we end before that, the next look finds it disabled.
+        let enabled = self.enable_region(region).await;
+        written?;
+        enabled
     }
 
     async fn version(&self) -> ToolVersion {
@@ -129,6 +120,34 @@ impl NamespaceTool for Ndctl {
         let version = version.map(|text| text.trim().to_owned());
         ToolVersion { tool: NDCTL, version, problem: None }
     }
+}
+
+/// Uses and contents; where the medium fails, uses alone.
+fn look_at(device: &Path) -> Result<NamespaceUse, ScmError> {
+    let mut found = NamespaceUse::default();
+    let uses = match inspect(device) {
+        Ok(seen) => {
+            found.content = (seen.content != Content::Blank).then(|| seen.content.to_string());
+            seen.uses
+        }
+        Err(error @ (BlockdevError::Io { .. } | BlockdevError::ToolFailed { .. })) => {
+            found.unread = Some(crate::error::with_cause(&error.into()));
+            inspect_uses(device)?.1
+        }
+        Err(error) => return Err(error.into()),
+    };
+    for each in &uses {
+        match each {
+            DeviceUse::MountedHere { mount_point } => {
+                found.mounted.push(mount_point.display().to_string());
+            }
+            DeviceUse::MountedInOtherNamespace { pid, mount_point } => found
+                .mounted
+                .push(format!("{} (mount namespace of pid {pid})", mount_point.display())),
+            other => found.held.push(other.to_string()),
+        }
+    }
+    Ok(found)
 }
 
 /// `ndctl list -BNRDi -v`: a list of buses, one bus, or nothing at all (E17).
@@ -184,6 +203,8 @@ struct RawRegion {
     align: u64,
     #[serde(default)]
     available_size: u64,
+    /// `disabled`; absent when it is enabled.
+    state: Option<String>,
     #[serde(rename = "type", default)]
     kind: String,
     #[serde(default)]
@@ -255,6 +276,7 @@ fn region(raw: RawRegion) -> Result<BusRegion, ScmError> {
         persistent: raw.kind == "pmem",
         iset_id: raw.iset_id.0,
         numa_node: 0,
+        disabled: raw.state.as_deref() == Some(DISABLED),
         labels: Labels::Ready,
         mappings: raw.mappings.into_iter().map(|each| (each.dimm, each.length)).collect(),
         namespaces,
@@ -262,13 +284,15 @@ fn region(raw: RawRegion) -> Result<BusRegion, ScmError> {
 }
 
 fn namespace(raw: RawNamespace) -> NamespaceFacts {
-    let enabled = raw.state.as_deref() != Some("disabled");
+    let disabled = raw.state.as_deref() == Some(DISABLED);
     NamespaceFacts {
         name: raw.dev,
         uuid: raw.uuid,
-        mode: NamespaceMode::of(&raw.mode),
+        // ndctl calls every disabled one raw, whatever it is.
+        mode: if disabled { NamespaceMode::Unknown } else { NamespaceMode::of(&raw.mode) },
+        disabled,
         size: raw.size,
-        blockdev: raw.blockdev.filter(|_| enabled),
+        blockdev: raw.blockdev.filter(|_| !disabled),
         numa_node: 0,
         used: NamespaceUse::default(),
     }
@@ -290,7 +314,7 @@ mod tests {
             {"dev":"namespace1.1","size":0,"uuid":"","state":"disabled"},
             {"dev":"namespace1.0","mode":"fsdax","map":"dev","size":262144000,
              "uuid":"e2a9f0d1-0000-4000-8000-000000000001","blockdev":"pmem1"}]},
-         {"dev":"region0","size":268435456,"available_size":134217728,"type":"pmem",
+         {"dev":"region0","size":268435456,"available_size":134217728,"type":"pmem","state":"disabled",
           "iset_id":52512752653219036,"namespaces":[
             {"dev":"namespace0.0","mode":"fsdax","size":1024,"uuid":"u","state":"disabled","blockdev":"pmem0"}]}
        ]}]"#;
@@ -308,7 +332,10 @@ mod tests {
         assert_eq!(second.namespaces.len(), 1, "a seed is none");
         assert_eq!(second.namespaces[0].blockdev.as_deref(), Some("pmem1"));
         assert_eq!(second.namespaces[0].mode, NamespaceMode::Fsdax);
-        assert_eq!(first.namespaces[0].blockdev, None, "disabled");
+        let space = &first.namespaces[0];
+        assert_eq!((space.disabled, space.blockdev.as_deref()), (true, None));
+        assert_eq!(space.mode, NamespaceMode::Unknown, "not what ndctl calls it");
+        assert_eq!((first.disabled, second.disabled), (true, false));
         assert_eq!(view.dimms.iter().map(|dimm| dimm.managed).collect::<Vec<_>>(), [true, false]);
     }
 

@@ -1,4 +1,4 @@
-//! Looks at the configured device and its mount point, in the planner's terms.
+//! Looks at the configured device and its mount point: in the planner's terms, and in those of a scan.
 
 use std::path::Path;
 
@@ -7,7 +7,8 @@ use rustix::io::Errno;
 
 use crate::ScmError;
 use crate::model::{
-    Dax, DeviceContent, DeviceFacts, DeviceState, Medium, MountPointState, ScmObserved, ScmTarget,
+    Dax, DeviceContent, DeviceFacts, DeviceState, Medium, MountPointState, ScmNamespace,
+    ScmObserved, ScmTarget,
 };
 use crate::mountpoint;
 use crate::plan::LABEL;
@@ -109,6 +110,32 @@ pub(super) fn content_of(content: &Content) -> DeviceContent {
         },
         Content::Unrecognised { .. } => DeviceContent::Foreign { signature: content.to_string() },
     }
+}
+
+/// Usage of the mounts of configured devices; a device that is no namespace (a loop device) is listed too.
+pub(super) fn add_usage(
+    namespaces: &mut Vec<ScmNamespace>,
+    target: &ScmTarget,
+) -> Result<(), ScmError> {
+    let Some(device) = target.device() else { return Ok(()) };
+    let MountPointState::MountPoint(mount) = mountpoint::look(target.mount_point())? else {
+        return Ok(());
+    };
+    let Ok(identity) = daos_blockdev::identify(device) else { return Ok(()) };
+    if mount.device != identity.number {
+        return Ok(());
+    }
+    let usage = Some(mountpoint::usage(target.mount_point())?);
+    match namespaces.iter_mut().find(|namespace| namespace.blockdev == identity.name) {
+        Some(namespace) => namespace.mount = usage,
+        None => namespaces.push(ScmNamespace {
+            blockdev: identity.name,
+            size: identity.size_bytes,
+            mount: usage,
+            ..ScmNamespace::default()
+        }),
+    }
+    Ok(())
 }
 
 #[cfg(test)]

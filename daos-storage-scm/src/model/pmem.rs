@@ -34,7 +34,7 @@ pub enum GoalSupport {
     Fixed,
     /// The modules would take goals, and the library that sets them cannot be used.
     Unavailable {
-        /// Fault number of the reason: 1, 2 or 1460.
+        /// Fault number of the reason: 1, 2, 1460 or 1500.
         code: i32,
         /// In words.
         why: String,
@@ -50,7 +50,7 @@ pub struct PendingGoal {
     pub socket: u32,
     /// Unique id of the module.
     pub module: String,
-    /// What the next reboot makes of it; `None` for a mixture that we never ask for.
+    /// What the next reboot makes of it; `None` for a mixture, or nothing at all, that we never ask for.
     pub goal: Option<MemoryGoal>,
     /// The platform refused it at the last reboot, for this reason.
     pub refused: Option<String>,
@@ -61,7 +61,7 @@ impl fmt::Display for PendingGoal {
         let what = match self.goal {
             Some(MemoryGoal::AppDirectInterleaved) => "interleaved AppDirect",
             Some(MemoryGoal::MemoryMode) => "Memory Mode",
-            None => "a mixture",
+            None => "what is not made here",
         };
         write!(f, "socket {} module {}: {what}", self.socket, self.module)?;
         match &self.refused {
@@ -80,6 +80,8 @@ pub struct RegionFacts {
     pub name: Option<String>,
     /// Sizes of namespaces are multiples of this many bytes.
     pub align: u64,
+    /// Nothing in it can be seen or used until it is enabled.
+    pub disabled: bool,
     /// Whether namespaces can be made in it.
     pub labels: Labels,
     /// Kernel names of its modules, e.g. `nmem0`.
@@ -95,6 +97,13 @@ impl RegionFacts {
     #[must_use]
     pub fn shown(&self) -> String {
         self.name.clone().unwrap_or_else(|| format!("region {:#x}", self.region.iset_id))
+    }
+
+    /// Memory of the platform's tables that belongs to no module (`memmap=`, NVDIMM-N without a driver): it has no place
+    /// for labels, so its one namespace is as large as itself.
+    #[must_use]
+    pub fn has_no_modules(&self) -> bool {
+        self.name.is_some() && self.dimms.is_empty()
     }
 
     /// Whether nothing of it is taken by a namespace. An unlabelled region is taken whole by the one the kernel shows.
@@ -162,13 +171,15 @@ impl fmt::Display for NamespaceMode {
 pub struct NamespaceFacts {
     /// Its name, e.g. `namespace1.0`; given anew by the kernel at each boot.
     pub name: String,
-    /// Its uuid, which stays; empty without labels.
+    /// Its uuid, which stays; empty without labels. A disabled one shows the uuid of its label instead.
     pub uuid: String,
-    /// How it is used.
+    /// How it is used; unknown while it is disabled, when every one looks like a raw one.
     pub mode: NamespaceMode,
+    /// No driver has it: neither who used it nor what is on it can be seen.
+    pub disabled: bool,
     /// Bytes.
     pub size: u64,
-    /// Its block device, e.g. `pmem1`; none when it is disabled or has none in its mode.
+    /// Its block device, e.g. `pmem1`; none when it is disabled or in mode devdax.
     pub blockdev: Option<String>,
     /// NUMA node.
     pub numa_node: u32,
@@ -185,6 +196,23 @@ impl NamespaceFacts {
             None => self.name.clone(),
         }
     }
+
+    /// Whether a format can take it: block access with dax, now.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.mode == NamespaceMode::Fsdax && self.blockdev.is_some()
+    }
+
+    /// What is lost when it goes, for people.
+    #[must_use]
+    pub fn loss(&self) -> String {
+        let what = match (&self.used.unread, self.used.content.as_deref()) {
+            (Some(why), _) => format!("contents that cannot be read ({why})"),
+            (None, Some(content)) => content.to_owned(),
+            (None, None) => "nothing but zeros at both ends".to_owned(),
+        };
+        format!("{}, mode {}, {} bytes with {what}", self.shown(), self.mode, self.size)
+    }
 }
 
 /// Who uses a namespace's block device, and what is on it.
@@ -194,13 +222,19 @@ pub struct NamespaceUse {
     pub mounted: Vec<String>,
     /// Every other use, in words.
     pub held: Vec<String>,
-    /// What is on it, in words; `None` when it is blank.
+    /// What is on it, in words; `None` when it is blank, or could not be read.
     pub content: Option<String>,
+    /// Why its contents could not be read: a failing medium, say.
+    pub unread: Option<String>,
+    /// Why it could not even be told who uses it.
+    pub unseen: Option<String>,
 }
 
 /// What a socket's persistent memory can be used for (R133, with the states of 2.8).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SocketState {
+    /// A region is disabled: what is in it cannot be seen.
+    Disabled(String),
     /// Modules and no region: all of it is ordinary memory, or nothing yet.
     NoRegions,
     /// A goal waits for a reboot.
@@ -224,6 +258,7 @@ pub enum SocketState {
 impl fmt::Display for SocketState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Disabled(region) => write!(f, "{region} is disabled"),
             Self::NoRegions => f.write_str("no regions"),
             Self::GoalPending => f.write_str("a goal waits for a reboot"),
             Self::NotInterleaved => f.write_str("regions are not interleaved"),

@@ -81,12 +81,21 @@ pub enum MemoryGoal {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProvisionStep {
+    /// Enable a region, so that it can be seen what is in it. Then all is decided anew.
+    EnableRegion {
+        /// Name of the region, e.g. `region0`.
+        region: String,
+        /// Unique ids of its modules, which tell whether it still is the same region.
+        modules: Vec<String>,
+    },
     /// Write new, empty labels to the modules of a region.
     InitialiseLabels {
         /// Name of the region, e.g. `region0`.
         region: String,
         /// Names of its modules, e.g. `nmem0`.
         dimms: Vec<String>,
+        /// Unique ids of its modules, which tell whether it still is the same region.
+        modules: Vec<String>,
     },
     /// Make a namespace of a region's free capacity, for block access with dax.
     CreateNamespace {
@@ -96,6 +105,8 @@ pub enum ProvisionStep {
         modules: Vec<String>,
         /// Size in bytes, a multiple of 2 MiB and of the region's alignment.
         size_bytes: u64,
+        /// What is found on it is given up already, by the labels that were initialised, and is wiped.
+        wipe: bool,
     },
     /// Wipe, disable and destroy a namespace.
     DestroyNamespace {
@@ -103,8 +114,8 @@ pub enum ProvisionStep {
         name: String,
         /// Its uuid, which tells whether it still is the same.
         uuid: String,
-        /// Its block device, if it has one.
-        blockdev: Option<String>,
+        /// Its block device, which is wiped first.
+        blockdev: String,
     },
     /// Drop goals that wait for a reboot.
     DeleteGoals {
@@ -128,7 +139,9 @@ impl ProvisionStep {
             Self::InitialiseLabels { .. }
             | Self::DestroyNamespace { .. }
             | Self::CreateGoal { .. } => true,
-            Self::DeleteGoals { .. } | Self::CreateNamespace { .. } => false,
+            Self::EnableRegion { .. } | Self::DeleteGoals { .. } | Self::CreateNamespace { .. } => {
+                false
+            }
         }
     }
 
@@ -136,6 +149,7 @@ impl ProvisionStep {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
+            Self::EnableRegion { .. } => "enable-region",
             Self::InitialiseLabels { .. } => "initialise-labels",
             Self::CreateNamespace { .. } => "create-namespace",
             Self::DestroyNamespace { .. } => "destroy-namespace",
@@ -148,16 +162,18 @@ impl ProvisionStep {
 impl fmt::Display for ProvisionStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::InitialiseLabels { region, dimms } => {
+            Self::EnableRegion { region, .. } => {
+                write!(f, "enable {region}, which is disabled")
+            }
+            Self::InitialiseLabels { region, dimms, .. } => {
                 write!(f, "initialise the labels of {} ({region})", dimms.join(", "))
             }
             Self::CreateNamespace { region, size_bytes, .. } => {
                 write!(f, "make a namespace of {size_bytes} bytes in {region}")
             }
-            Self::DestroyNamespace { name, blockdev: Some(device), .. } => {
-                write!(f, "wipe and destroy {name} (/dev/{device})")
+            Self::DestroyNamespace { name, blockdev, .. } => {
+                write!(f, "wipe and destroy {name} (/dev/{blockdev})")
             }
-            Self::DestroyNamespace { name, blockdev: None, .. } => write!(f, "destroy {name}"),
             Self::DeleteGoals { socket } => write!(f, "delete the goals of socket {socket}"),
             Self::CreateGoal { socket, goal: MemoryGoal::AppDirectInterleaved } => {
                 write!(f, "set socket {socket} to interleaved AppDirect at the next reboot")
@@ -188,6 +204,9 @@ pub enum ProvisionVerdict {
 pub struct ProvisionOutcome {
     /// What it came to.
     pub verdict: ProvisionVerdict,
+    /// Regions were enabled and nothing else was done: what is in them has to be looked at before more is decided.
+    /// Ask again, at once.
+    pub again: bool,
     /// Goals take effect at the next reboot. To prepare, ask again after it.
     pub reboot_required: bool,
     /// Goals that wait for it.

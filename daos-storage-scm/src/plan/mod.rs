@@ -15,7 +15,7 @@ mod step;
 
 pub(crate) use dcpm::has_dax;
 pub use digest::{AcceptedScmPlan, PlanDigest, ScmPlan};
-pub(crate) use provision::refuse_used_namespace;
+pub(crate) use provision::require_unused_device;
 pub use provision::{
     AcceptedProvision, ProvisionDraft, ProvisionPlan, plan_provision, socket_state,
 };

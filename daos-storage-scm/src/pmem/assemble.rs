@@ -3,11 +3,11 @@
 //! The library knows modules, sockets, health and goals; the kernel knows what can be used now. A region that both
 //! tell of is one region, matched by its interleave set.
 
-use super::tools::{BusRegion, BusView, Dimm, PmemTools, VendorRegion, VendorView};
+use super::tools::{BusRegion, BusView, Dimm, PmemTools, VendorMemory, VendorRegion, VendorView};
 use crate::error::ScmError;
 use crate::model::{
-    AppDirectRegion, Discovered, GoalSupport, Labels, PmemFacts, RegionFacts, RegionHealth,
-    RegionKind, ScmInventory, ScmModule, ScmNamespace,
+    AppDirectRegion, Discovered, GoalSupport, Labels, NamespaceUse, PmemFacts, RegionFacts,
+    RegionHealth, RegionKind, ScmInventory, ScmModule, ScmNamespace,
 };
 
 /// Least alignment of a namespace that 2.8 uses, and that dax pages need.
@@ -25,13 +25,16 @@ impl PmemTools {
         Ok(assemble(vendor, bus))
     }
 
-    /// The same with the uses of every namespace, to decide on.
+    /// The same with the uses of every namespace, to decide on. One that cannot be looked at keeps no other from being.
     pub(crate) async fn look_closely(&self) -> Result<PmemFacts, ScmError> {
         let mut facts = self.look().await?;
         let spaces = facts.regions.iter_mut().flat_map(|region| &mut region.namespaces);
         for space in spaces {
             if let Some(device) = &space.blockdev {
-                space.used = self.namespaces.uses(device).await?;
+                space.used = self.namespaces.uses(device).await.unwrap_or_else(|error| {
+                    let unseen = Some(crate::error::with_cause(&error));
+                    NamespaceUse { unseen, ..NamespaceUse::default() }
+                });
             }
         }
         Ok(facts)
@@ -62,7 +65,8 @@ pub fn assemble(vendor: Result<VendorView, ScmError>, bus: BusView) -> PmemFacts
     modules.sort_by_key(|module| module.physical_id);
     let mut regions: Vec<RegionFacts> =
         bus.regions.into_iter().map(|region| of_bus(region, &bus.dimms)).collect();
-    for (place, seen) in view.regions.iter().filter(|region| !region.volatile).enumerate() {
+    let told = view.regions.iter().filter(|region| region.memory != VendorMemory::Volatile);
+    for (place, seen) in told.enumerate() {
         let kind = kind(seen, &modules);
         match regions.iter_mut().find(|region| region.region.iset_id == seen.iset_id) {
             Some(both) => {
@@ -77,12 +81,15 @@ pub fn assemble(vendor: Result<VendorView, ScmError>, bus: BusView) -> PmemFacts
     PmemFacts { goals, modules, pending: view.pending, regions }
 }
 
-/// Interleaved over one module is interleaved only where the socket has no other.
+/// Interleaved over one module is interleaved only where the socket has no other. Only what is known to be persistent
+/// is AppDirect.
 fn kind(region: &VendorRegion, modules: &[ScmModule]) -> RegionKind {
     let there = modules.iter().filter(|module| module.socket == region.socket).count();
-    match region.module_ids.len() {
-        1 if there > 1 => RegionKind::AppDirectNotInterleaved,
-        _ => RegionKind::AppDirect,
+    match (region.memory, region.module_ids.len()) {
+        (VendorMemory::Persistent, 1) if there > 1 => RegionKind::AppDirectNotInterleaved,
+        (VendorMemory::Persistent, _) => RegionKind::AppDirect,
+        (VendorMemory::Volatile, _) => RegionKind::Volatile,
+        (VendorMemory::Unknown, _) => RegionKind::Unknown,
     }
 }
 
@@ -133,6 +140,7 @@ fn of_bus(found: BusRegion, dimms: &[Dimm]) -> RegionFacts {
         },
         name: Some(found.name),
         align: found.align.max(TWO_MIB),
+        disabled: found.disabled,
         labels: found.labels,
         modules: uids,
         dimms: found.mappings.into_iter().map(|(name, _)| name).collect(),
@@ -154,6 +162,7 @@ fn of_vendor(seen: &VendorRegion, kind: RegionKind, place: u32) -> RegionFacts {
         },
         name: None,
         align: TWO_MIB,
+        disabled: false,
         labels: Labels::Ready,
         dimms: Vec::new(),
         modules: Vec::new(),
@@ -229,6 +238,7 @@ mod tests {
             persistent: true,
             iset_id: 77,
             numa_node: 1,
+            disabled: false,
             labels: Labels::Ready,
             mappings: dimms.iter().map(|dimm| (format!("nmem{dimm}"), 1 << 30)).collect(),
             namespaces: vec![NamespaceFacts {
@@ -255,7 +265,7 @@ mod tests {
             regions: vec![VendorRegion {
                 iset_id: 77,
                 socket: 1,
-                volatile: false,
+                memory: VendorMemory::Persistent,
                 capacity: 2 << 30,
                 free_capacity: 1 << 30,
                 health: RegionHealth::Normal,
@@ -301,6 +311,21 @@ mod tests {
         let facts = assemble(Ok(seen), BusView::default());
         assert_eq!(facts.regions[0].region.kind, RegionKind::AppDirectNotInterleaved);
         assert_eq!(facts.regions[0].name, None, "the kernel does not show it yet");
+    }
+
+    /// What the library does not know to be persistent is never taken for it.
+    #[test]
+    fn a_region_of_unknown_type_is_unknown() {
+        for (memory, kind) in [
+            (VendorMemory::Unknown, Some(RegionKind::Unknown)),
+            (VendorMemory::Persistent, Some(RegionKind::AppDirect)),
+            (VendorMemory::Volatile, None),
+        ] {
+            let mut seen = view();
+            seen.regions[0].memory = memory;
+            let facts = assemble(Ok(seen), BusView::default());
+            assert_eq!(facts.regions.first().map(|each| each.region.kind), kind, "{memory:?}");
+        }
     }
 
     #[test]

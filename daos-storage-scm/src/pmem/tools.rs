@@ -48,10 +48,11 @@ pub trait NamespaceTool: Send + Sync + Debug {
     /// [`ScmError::DiscoveryFailed`], [`ScmError::CommandFailed`], [`ScmError::ToolOutput`].
     async fn look(&self) -> Result<BusView, ScmError>;
 
-    /// Who uses a block device of a namespace, and what is on it.
+    /// Who uses a block device of a namespace, and what is on it. A medium that cannot be read is no error: it is
+    /// told in [`NamespaceUse::unread`].
     ///
     /// # Errors
-    /// When it cannot be looked at.
+    /// When it cannot even be told who uses it.
     async fn uses(&self, blockdev: &str) -> Result<NamespaceUse, ScmError>;
 
     /// Whether the program that changes things is there; asked before the first step is taken.
@@ -60,17 +61,30 @@ pub trait NamespaceTool: Send + Sync + Debug {
     /// [`ScmError::MissingTool`].
     async fn require(&self) -> Result<(), ScmError>;
 
+    /// Enables a region with what is in it.
+    ///
+    /// # Errors
+    /// [`ScmError::CommandFailed`].
+    async fn enable_region(&self, region: &str) -> Result<(), ScmError>;
+
     /// Makes a namespace in mode fsdax. `size_bytes` of the region's capacity are used.
     ///
     /// # Errors
     /// [`ScmError::CommandFailed`] with the program's words.
     async fn create(&self, region: &str, size_bytes: u64) -> Result<(), ScmError>;
 
-    /// Wipes the signatures on its block device under an exclusive claim, then disables and destroys it.
+    /// Wipes the signatures on a block device of a namespace under an exclusive claim.
+    ///
+    /// # Errors
+    /// [`ScmError::Device`] when somebody has it, or it cannot be written.
+    async fn wipe(&self, blockdev: &str) -> Result<(), ScmError>;
+
+    /// Wipes the signatures on its block device under an exclusive claim, then disables and destroys it. There is no
+    /// way to destroy a namespace without one: what is on it would be found again in the next at the same place.
     ///
     /// # Errors
     /// [`ScmError::Device`] when somebody has it; [`ScmError::CommandFailed`].
-    async fn destroy(&self, name: &str, blockdev: Option<&str>) -> Result<(), ScmError>;
+    async fn destroy(&self, name: &str, blockdev: &str) -> Result<(), ScmError>;
 
     /// Writes new, empty labels to all modules of a region.
     ///
@@ -117,7 +131,7 @@ pub struct VendorView {
     pub version: String,
     /// The modules it manages; none on a host with other or no persistent memory.
     pub modules: Vec<ScmModule>,
-    /// Persistent regions.
+    /// Regions, persistent or not.
     pub regions: Vec<VendorRegion>,
     /// Goals of single modules.
     pub pending: Vec<PendingGoal>,
@@ -130,8 +144,8 @@ pub struct VendorRegion {
     pub iset_id: u64,
     /// Socket.
     pub socket: u32,
-    /// Ordinary memory, not persistent.
-    pub volatile: bool,
+    /// What it is for.
+    pub memory: VendorMemory,
     /// Bytes.
     pub capacity: u64,
     /// Bytes not in a namespace.
@@ -140,6 +154,17 @@ pub struct VendorRegion {
     pub health: RegionHealth,
     /// Physical ids of its modules.
     pub module_ids: Vec<u32>,
+}
+
+/// What the library says that a region is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VendorMemory {
+    /// Keeps its contents.
+    Persistent,
+    /// Ordinary memory.
+    Volatile,
+    /// Something that the library does not know, or we do not.
+    Unknown,
 }
 
 /// What the kernel's nvdimm bus tells.
@@ -185,6 +210,8 @@ pub struct BusRegion {
     pub iset_id: u64,
     /// NUMA node.
     pub numa_node: u32,
+    /// No driver has it, so that its namespaces do not show.
+    pub disabled: bool,
     /// Whether its modules have valid labels.
     pub labels: Labels,
     /// Kernel name of each of its modules, and how many bytes of it the region has.

@@ -3,12 +3,14 @@
 //! It keeps the rules of the real tools that provisioning depends on: no goal over namespaces, no namespace in an
 //! unlabelled region, new kernel names after a reboot. Owned by the world of `SimScm`; `pmem` is its only caller.
 
+use std::path::{Path, PathBuf};
+
 use crate::error::{LIBIPMCTL, ScmError};
 use crate::model::{
     DeviceContent, Labels, MemoryGoal, NamespaceFacts, NamespaceMode, NamespaceUse, PendingGoal,
     RegionHealth, ScmModule,
 };
-use crate::pmem::{BusRegion, BusView, Dimm, VendorRegion, VendorView};
+use crate::pmem::{BusRegion, BusView, Dimm, VendorMemory, VendorRegion, VendorView};
 
 /// Alignment of namespaces, as the kernel has it.
 const ALIGN: u64 = 16 << 20;
@@ -32,8 +34,11 @@ pub(super) struct SimRegion {
     pub(super) capacity: u64,
     pub(super) modules: Vec<u32>,
     pub(super) health: RegionHealth,
+    pub(super) disabled: bool,
     pub(super) labels: Labels,
     pub(super) namespaces: Vec<SimNamespace>,
+    /// What was on namespaces that are gone: place, size, content. The next one there shows it again.
+    pub(super) remains: Vec<(usize, u64, DeviceContent)>,
 }
 
 #[derive(Debug, Clone)]
@@ -41,9 +46,38 @@ pub(super) struct SimNamespace {
     pub(super) uuid: String,
     pub(super) size: u64,
     pub(super) mode: NamespaceMode,
-    /// What it held at a reboot, to be found again after it.
+    pub(super) disabled: bool,
+    /// What it held when it last showed, to be found again when it shows again.
     pub(super) content: DeviceContent,
     pub(super) place: usize,
+}
+
+/// A block device of a namespace.
+#[derive(Debug, Clone)]
+pub(super) struct Disk {
+    name: String,
+    region: u64,
+    place: usize,
+    pub(super) size: u64,
+    pub(super) content: DeviceContent,
+}
+
+impl Disk {
+    pub(super) fn path(&self) -> PathBuf {
+        Path::new("/dev").join(&self.name)
+    }
+
+    /// Whether it shows as it did: the same place under the same name.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let key = |disk: &Self| (disk.name.clone(), disk.region, disk.place, disk.size);
+        key(self) == key(other)
+    }
+}
+
+impl SimNamespace {
+    fn is_disk(&self) -> bool {
+        !self.disabled && self.mode != NamespaceMode::Devdax
+    }
 }
 
 impl Default for Hardware {
@@ -71,6 +105,15 @@ impl SimRegion {
             }
         }
     }
+
+    /// Takes namespaces away; what was on them stays where it was.
+    fn forget(&mut self, which: impl Fn(&SimNamespace) -> bool) {
+        let (gone, left) = std::mem::take(&mut self.namespaces).into_iter().partition(which);
+        self.namespaces = left;
+        let remains = Vec::into_iter(gone)
+            .map(|space: SimNamespace| (space.place, space.size, space.content));
+        self.remains.extend(remains);
+    }
 }
 
 impl Hardware {
@@ -96,15 +139,56 @@ impl Hardware {
         (format!("namespace{number}.{place}"), disk)
     }
 
-    /// Every namespace with its names.
-    pub(super) fn disks(&self) -> Vec<(String, String, SimNamespace)> {
-        let each = self.regions.iter().enumerate().flat_map(|(place, region)| {
-            region.namespaces.iter().map(move |space| {
-                let (name, disk) = self.names(place, space);
-                (name, disk, space.clone())
+    /// The namespace of this name.
+    pub(super) fn namespace(&mut self, name: &str) -> Option<&mut SimNamespace> {
+        let (region, space) = name.strip_prefix("namespace")?.split_once('.')?;
+        let place: usize = space.parse().ok()?;
+        let region = self.region(&format!("region{region}")).ok()?;
+        region.namespaces.iter_mut().find(|space| space.place == place)
+    }
+
+    /// The block devices that show: nothing of a disabled region, and no disabled namespace or one of mode devdax.
+    pub(super) fn disks(&self) -> Vec<Disk> {
+        let regions = self.regions.iter().enumerate().filter(|(_, region)| !region.disabled);
+        let each = regions.flat_map(|(place, region)| {
+            region.namespaces.iter().filter(|space| space.is_disk()).map(move |space| Disk {
+                name: self.names(place, space).1,
+                region: region.iset_id,
+                place: space.place,
+                size: space.size,
+                content: space.content.clone(),
             })
         });
         each.collect()
+    }
+
+    /// Keeps what was on a disk that no longer shows.
+    pub(super) fn keep(&mut self, disk: &Disk, content: DeviceContent) {
+        let Some(region) = self.regions.iter_mut().find(|each| each.iset_id == disk.region) else {
+            return;
+        };
+        match region.namespaces.iter_mut().find(|space| space.place == disk.place) {
+            Some(space) => space.content = content,
+            None => region.remains.push((disk.place, disk.size, content)),
+        }
+    }
+
+    pub(super) fn enable_all(&mut self) {
+        for region in &mut self.regions {
+            region.disabled = false;
+            region.namespaces.iter_mut().for_each(|space| space.disabled = false);
+        }
+    }
+
+    /// Takes even a character device from under its user, as `ndctl disable-region` does.
+    pub(super) fn disable(&mut self, region: &str) -> Result<(), ScmError> {
+        self.region(region)?.disabled = true;
+        Ok(())
+    }
+
+    pub(super) fn enable(&mut self, region: &str) -> Result<(), ScmError> {
+        self.region(region)?.disabled = false;
+        Ok(())
     }
 
     fn facts(&self, region: usize, found: &SimRegion, space: &SimNamespace) -> NamespaceFacts {
@@ -112,9 +196,10 @@ impl Hardware {
         NamespaceFacts {
             name,
             uuid: space.uuid.clone(),
-            mode: space.mode,
+            mode: if space.disabled { NamespaceMode::Unknown } else { space.mode },
+            disabled: space.disabled,
             size: space.size,
-            blockdev: Some(disk),
+            blockdev: space.is_disk().then_some(disk),
             numa_node: found.socket,
             used: NamespaceUse::default(),
         }
@@ -145,9 +230,11 @@ impl Hardware {
                     // As the kernel has it: labels carry the id of the set.
                     iset_id: if found.labels == Labels::Ready { found.iset_id } else { 0 },
                     numa_node: found.socket,
+                    disabled: found.disabled,
                     labels: found.labels,
                     mappings: found.modules.iter().map(|id| mapping(id, share)).collect(),
                     namespaces: (found.namespaces.iter())
+                        .filter(|_| !found.disabled)
                         .map(|space| self.facts(place, found, space))
                         .collect(),
                 }
@@ -165,7 +252,7 @@ impl Hardware {
         let region = |found: &SimRegion| VendorRegion {
             iset_id: found.iset_id,
             socket: found.socket,
-            volatile: false,
+            memory: VendorMemory::Persistent,
             capacity: found.capacity,
             free_capacity: found.free(),
             health: found.health,
@@ -249,8 +336,10 @@ impl Hardware {
                     capacity,
                     modules: vec![id],
                     health: RegionHealth::Normal,
+                    disabled: false,
                     labels: Labels::Ready,
                     namespaces: Vec::new(),
+                    remains: Vec::new(),
                 }),
             }
         }
@@ -259,16 +348,26 @@ impl Hardware {
     pub(super) fn create(&mut self, region: &str, size: u64) -> Result<(), ScmError> {
         let uuid = self.last_uuid + 1;
         let found = self.region(region)?;
-        if found.labels == Labels::Missing || found.free() < size || !size.is_multiple_of(ALIGN) {
+        let room = !found.disabled && found.labels == Labels::Ready && found.free() >= size;
+        if !room || !size.is_multiple_of(ALIGN) {
             return Err(failed("create-namespace", region, "no space left, or a misaligned size"));
         }
         let used: Vec<usize> = found.namespaces.iter().map(|space| space.place).collect();
         let place = (0..).find(|place| !used.contains(place)).unwrap_or(0);
+        let mut content = DeviceContent::Blank;
+        found.remains.retain(|(at, bytes, left)| {
+            let same = (*at, *bytes) == (place, size);
+            if same {
+                content = left.clone();
+            }
+            !same
+        });
         found.namespaces.push(SimNamespace {
             uuid: format!("00000000-0000-4000-9000-{uuid:012x}"),
             size,
             mode: NamespaceMode::Fsdax,
-            content: DeviceContent::Blank,
+            disabled: false,
+            content,
             place,
         });
         self.last_uuid = uuid;
@@ -276,25 +375,30 @@ impl Hardware {
     }
 
     pub(super) fn destroy(&mut self, name: &str) -> Result<(), ScmError> {
-        let uuid = self.disks().into_iter().find(|(each, _, _)| each == name);
-        let Some((_, _, gone)) = uuid else {
-            return Err(failed("destroy-namespace", name, "no such namespace"));
-        };
-        for region in &mut self.regions {
-            region.namespaces.retain(|space| space.uuid != gone.uuid);
+        let gone = self.namespace(name).map(|space| space.place);
+        let region = name.trim_start_matches("namespace").split('.').next().unwrap_or_default();
+        let found = self.region(&format!("region{region}"))?;
+        match gone {
+            Some(place) if !found.disabled && found.labels == Labels::Ready => {
+                found.forget(|space| space.place == place);
+                Ok(())
+            }
+            _ => Err(failed("destroy-namespace", name, "no such namespace")),
         }
-        Ok(())
     }
 
     pub(super) fn initialise(&mut self, region: &str) -> Result<(), ScmError> {
         let found = self.region(region)?;
+        if !found.disabled || found.modules.is_empty() {
+            return Err(failed("init-labels", region, "regions active, abort label write"));
+        }
         found.labels = Labels::Ready;
-        found.namespaces.clear();
+        found.forget(|_| true);
         Ok(())
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.modules.is_empty()
+        self.modules.is_empty() && self.regions.is_empty()
     }
 }
 

@@ -3,6 +3,7 @@
 //! It uses the same planner and passes the same conformance suite as the real bodies, and can be told to fail
 //! or to take its time at any step. Knows nothing of the host it runs on.
 
+mod arrange;
 mod hardware;
 mod pmem;
 mod script;

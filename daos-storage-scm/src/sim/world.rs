@@ -27,6 +27,10 @@ pub(super) struct World {
     pub(super) directories: BTreeMap<PathBuf, Directory>,
     pub(super) mounts: BTreeMap<PathBuf, Mount>,
     pub(super) devices: BTreeMap<PathBuf, Device>,
+    /// Devices whose contents cannot be read.
+    pub(super) unreadable: BTreeSet<PathBuf>,
+    /// Devices of which nobody can see who uses them.
+    pub(super) hidden: BTreeSet<PathBuf>,
     last_id: u64,
 }
 
@@ -69,6 +73,8 @@ impl Default for World {
             directories: BTreeMap::new(),
             mounts: BTreeMap::new(),
             devices: BTreeMap::new(),
+            unreadable: BTreeSet::new(),
+            hidden: BTreeSet::new(),
             last_id: 0,
         }
     }
@@ -103,21 +109,34 @@ impl World {
         self.devices.remove(path).map_or(DeviceContent::Blank, |device| device.content)
     }
 
+    /// Erases what is on a namespace's block device, which also makes it readable again.
+    pub(super) fn wipe_disk(&mut self, path: &Path) -> Result<(), ScmError> {
+        self.unreadable.remove(path);
+        self.rewrite(path, DeviceContent::Blank)
+    }
+
     /// Who uses a block device, and what is on it.
-    pub(super) fn disk_use(&self, path: &Path) -> NamespaceUse {
+    pub(super) fn disk_use(&self, path: &Path) -> Result<NamespaceUse, ScmError> {
+        if self.hidden.contains(path) {
+            let (action, path) = ("look at", path.to_owned());
+            return Err(ScmError::System { action, path, source: Errno::ACCESS });
+        }
         let here = self.mounts.iter().filter(
             |(_, mount)| matches!(&mount.what, Mounted::Device { path: source, .. } if source == path),
         );
         let device = self.devices.get(path);
-        NamespaceUse {
+        let unreadable = self.unreadable.contains(path);
+        Ok(NamespaceUse {
             mounted: here.map(|(at, _)| at.display().to_string()).collect(),
             held: device.map(|device| device.used_by.clone()).unwrap_or_default(),
-            content: device.and_then(|device| match &device.content {
+            content: device.filter(|_| !unreadable).and_then(|device| match &device.content {
                 DeviceContent::Blank => None,
                 DeviceContent::Ours { uuid } => Some(format!("ext4 of DAOS, uuid {uuid}")),
                 DeviceContent::Foreign { signature } => Some(signature.clone()),
             }),
-        }
+            unread: unreadable.then(|| "I/O error".to_owned()),
+            unseen: None,
+        })
     }
 
     pub(super) fn put_signature(&mut self, path: &Path, signature: &str) {

@@ -12,6 +12,9 @@ use daos_control::server::providers_of_this_host;
 use super::print;
 use crate::cli::{Global, Prepare, Scm};
 
+/// How often one command looks anew. Once is enough, unless somebody else disables regions meanwhile.
+const MOST_TURNS: u32 = 3;
+
 /// Runs one of the commands.
 pub fn run(global: &Global, command: &Scm) -> Result<()> {
     let (ask, force) = match command {
@@ -57,17 +60,25 @@ fn ask_and_do(global: &Global, ask: PmemAsk, force: bool) -> Result<PmemPrepared
     if !global.json {
         print(&format!("{verb} locally-attached SCM...\n"))?;
     }
-    let plan = runtime.block_on(plan_pmem(&*scm, ask))?;
-    if plan.needs_consent() && !force {
-        consent(&plan.text(), std::io::stdin().lock(), std::io::stderr())?;
-    }
     // A line before each step, which may take minutes. A reader that has gone away stops nothing.
     let progress = |step: &str| {
         if !global.json {
             let _gone = print(&format!("  {step}\n"));
         }
     };
-    let done = runtime.block_on(provision_pmem(&*scm, plan, progress))?;
+    let mut turns = 0;
+    let done = loop {
+        turns += 1;
+        let plan = runtime.block_on(plan_pmem(&*scm, ask))?;
+        if plan.needs_consent() && !force {
+            consent(&plan.text(), std::io::stdin().lock(), std::io::stderr())?;
+        }
+        let done = runtime.block_on(provision_pmem(&*scm, plan, progress))?;
+        // What a disabled region hid shows now, and is planned and asked about like all else.
+        if !done.again() || turns == MOST_TURNS {
+            break done;
+        }
+    };
     if !global.json {
         print(&done.text())?;
     }

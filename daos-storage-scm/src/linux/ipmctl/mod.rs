@@ -9,7 +9,7 @@ use crate::ScmError;
 use crate::blocking::blocking;
 use crate::error::LIBIPMCTL;
 use crate::model::{MemoryGoal, PendingGoal, RegionHealth, ScmModule};
-use crate::pmem::{ModuleTool, ToolVersion, VendorRegion, VendorView};
+use crate::pmem::{ModuleTool, ToolVersion, VendorMemory, VendorRegion, VendorView};
 
 /// Versions that are known to report regions wrongly (2.8 refuses the same).
 pub const BAD_VERSIONS: &[&str] = &["02.00.00.3809", "02.00.00.3814", "02.00.00.3816"];
@@ -123,7 +123,11 @@ fn region(found: &sys::region) -> VendorRegion {
         iset_id: found.isetId,
         // Ordinary memory is of no socket.
         socket: u32::try_from(found.socket_id).unwrap_or(0),
-        volatile: found.type_ == 2,
+        memory: match found.type_ {
+            1 => VendorMemory::Persistent,
+            2 => VendorMemory::Volatile,
+            _ => VendorMemory::Unknown,
+        },
         capacity: found.capacity,
         free_capacity: found.free_capacity,
         health: match found.health {
@@ -137,7 +141,7 @@ fn region(found: &sys::region) -> VendorRegion {
     }
 }
 
-/// A goal that was applied is none any more.
+/// A goal that was applied is none any more, and one that is for nothing is none.
 fn pending(goal: &sys::config_goal) -> Option<PendingGoal> {
     let refused = match goal.status {
         0 => return None,
@@ -151,10 +155,14 @@ fn pending(goal: &sys::config_goal) -> Option<PendingGoal> {
     let interleaved = goal.interleave_set_type.iter().take(sets).all(|kind| *kind != 2);
     // Its sizes come in units that differ between versions: only whether there is any counts.
     let persistent = goal.appdirect_size.iter().take(sets).any(|size| *size > 0);
+    if !persistent && goal.volatile_size == 0 && refused.is_none() {
+        return None;
+    }
     Some(PendingGoal {
         socket: goal.socket_id.into(),
         module: sys::string(&goal.dimm_uid),
         goal: match (persistent, goal.volatile_size) {
+            (false, 0) => None,
             (false, _) => Some(MemoryGoal::MemoryMode),
             (true, 0) if interleaved && sets == 1 => Some(MemoryGoal::AppDirectInterleaved),
             (true, _) => None,
@@ -184,13 +192,20 @@ mod tests {
         found.dimms[0] = 0x1c;
         found.dimms[1] = 0x28;
         let seen = region(&found);
-        assert_eq!((seen.iset_id, seen.socket, seen.volatile), (7, 1, false));
+        assert_eq!((seen.iset_id, seen.socket, seen.memory), (7, 1, VendorMemory::Persistent));
         assert_eq!((seen.health, seen.module_ids), (RegionHealth::Normal, vec![28, 40]));
         found.type_ = 2;
         found.health = 5;
         found.socket_id = -1;
         let seen = region(&found);
-        assert!(seen.volatile && seen.health == RegionHealth::Locked && seen.socket == 0);
+        assert_eq!(
+            (seen.memory, seen.health, seen.socket),
+            (VendorMemory::Volatile, RegionHealth::Locked, 0)
+        );
+        for unknown in [0, 3, 77] {
+            found.type_ = unknown;
+            assert_eq!(region(&found).memory, VendorMemory::Unknown, "type {unknown}");
+        }
 
         let mut device =
             sys::device_discovery { physical_id: 28, capacity: 1 << 39, ..Default::default() };
@@ -203,6 +218,11 @@ mod tests {
     #[test]
     fn a_goal_is_what_the_next_reboot_makes_r136() {
         let mut goal = sys::config_goal { status: 2, socket_id: 1, ..Default::default() };
+        assert_eq!(pending(&goal), None, "a goal without any size is none");
+        goal.status = 5;
+        let refused = pending(&goal).expect("told, since the platform refused it");
+        assert_eq!((refused.goal, refused.refused.is_some()), (None, true));
+        goal.status = 2;
         goal.volatile_size = 128;
         assert_eq!(pending(&goal).and_then(|goal| goal.goal), Some(MemoryGoal::MemoryMode));
         goal.volatile_size = 0;

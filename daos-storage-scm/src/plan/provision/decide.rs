@@ -1,22 +1,23 @@
 //! From facts and a request to the next steps: the states of R133 as one pure function.
 //!
 //! It knows no earlier call: after a reboot, or a crash half way, the same request goes on from what is there.
+//! What is given up is in `reset`, what may be given up at all in `guard`, the state that is decided on in `socket`.
 
-use super::socket::{has_room, regions_of, socket_state};
-use super::{ProvisionDraft, ProvisionPlan};
+use super::socket::{has_room, own_regions, regions_of, regions_to_fill, socket_state};
+use super::{ProvisionDraft, ProvisionPlan, guard};
 use crate::ScmError;
 use crate::model::{
-    GoalSupport, Labels, MemoryGoal, NamespaceFacts, NamespaceMode, NamespaceUse,
-    NamespacesPerSocket, PmemFacts, ProvisionRequest, ProvisionStep, ProvisionVerdict, RegionFacts,
-    SocketState,
+    GoalSupport, Labels, MemoryGoal, NamespaceFacts, NamespacesPerSocket, PmemFacts,
+    ProvisionRequest, ProvisionStep, ProvisionVerdict, RegionFacts, SocketState,
 };
 
 /// Decides what a request does now.
 ///
 /// # Errors
 /// 211 for a socket without modules; 212 for regions that are broken or not interleaved; 213 for what is partly used
-/// or in another mode; 103 and 1201 for namespaces in use, whatever is agreed to; 1, 2 or 1460 when a goal would
-/// have to be set and the library cannot be used; 1212 for a goal of modules that take none.
+/// or in another mode; 103 and 1201 for namespaces in use, whatever is agreed to, and 1501 for those nobody can look
+/// at; 1, 2, 1460 or 1500 when a goal would have to be set and the library cannot be used; 1212 for a goal of modules
+/// that take none.
 pub fn plan_provision(
     request: &ProvisionRequest,
     facts: &PmemFacts,
@@ -33,7 +34,11 @@ pub fn plan_provision(
         return ProvisionPlan::new(request.clone(), draft, facts.clone());
     }
     refuse_bad_version(facts)?;
-    for socket in sockets(request, facts)? {
+    let sockets = sockets(request, facts)?;
+    if enable_regions(&sockets, facts, &mut draft) {
+        return ProvisionPlan::new(request.clone(), draft, facts.clone());
+    }
+    for socket in sockets {
         let wish = Wish { facts, socket };
         match request {
             ProvisionRequest::Prepare { namespaces, .. } => {
@@ -52,6 +57,22 @@ pub fn plan_provision(
     ProvisionPlan::new(request.clone(), draft, facts.clone())
 }
 
+/// What is in a disabled region does not show, so nothing is decided before it is enabled: the step of its own that a
+/// crash between two commands of ndctl, or an administrator, calls for.
+fn enable_regions(sockets: &[u32], facts: &PmemFacts, draft: &mut ProvisionDraft) -> bool {
+    let own = sockets.iter().flat_map(|socket| regions_of(facts, *socket));
+    for region in own.filter(|region| region.disabled) {
+        draft.steps.push(ProvisionStep::EnableRegion {
+            region: region.shown(),
+            modules: region.modules.clone(),
+        });
+        draft
+            .notices
+            .push(format!("what is in {} is looked at once it is enabled", region.shown()));
+    }
+    !draft.steps.is_empty()
+}
+
 /// A library known to be wrong is refused even where the kernel alone would do: it was installed to be used.
 fn refuse_bad_version(facts: &PmemFacts) -> Result<(), ScmError> {
     match &facts.goals {
@@ -60,7 +81,7 @@ fn refuse_bad_version(facts: &PmemFacts) -> Result<(), ScmError> {
     }
 }
 
-fn unavailable(goals: &GoalSupport) -> ScmError {
+pub(super) fn unavailable(goals: &GoalSupport) -> ScmError {
     match goals {
         GoalSupport::Unavailable { code, why, resolution } => ScmError::GoalsUnavailable {
             code: *code,
@@ -89,9 +110,9 @@ fn sockets(request: &ProvisionRequest, facts: &PmemFacts) -> Result<Vec<u32>, Sc
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Wish<'a> {
-    facts: &'a PmemFacts,
-    socket: u32,
+pub(super) struct Wish<'a> {
+    pub(super) facts: &'a PmemFacts,
+    pub(super) socket: u32,
 }
 
 impl Wish<'_> {
@@ -106,11 +127,11 @@ impl Wish<'_> {
                 self.goal(MemoryGoal::AppDirectInterleaved, draft)
             }
             SocketState::NotInterleaved | SocketState::NotHealthy(_) => Err(self.bad(&state)),
-            SocketState::UnknownMode(_) | SocketState::PartialFreeCapacity(_) => {
-                Err(self.invalid(&state))
-            }
+            SocketState::Disabled(_)
+            | SocketState::UnknownMode(_)
+            | SocketState::PartialFreeCapacity(_) => Err(self.invalid(&state)),
             SocketState::LabelsMissing | SocketState::FreeCapacity | SocketState::NoCapacity => {
-                for region in regions_of(self.facts, self.socket) {
+                for region in regions_to_fill(self.facts, self.socket) {
                     self.fill(region, wanted, draft)?;
                 }
                 Ok(())
@@ -128,11 +149,12 @@ impl Wish<'_> {
         let Some(name) = region.name.clone() else {
             return Err(self.invalid(&SocketState::UnknownMode(region.shown())));
         };
-        let (there, room) = match region.labels {
-            Labels::Missing => (0, region.region.capacity),
-            Labels::Ready => (region.namespaces.len(), region.region.free_capacity),
+        let unlabelled = region.labels == Labels::Missing;
+        let (there, room) = match unlabelled {
+            true => (0, region.region.capacity),
+            false => (region.namespaces.len(), region.region.free_capacity),
         };
-        if region.labels == Labels::Missing {
+        if unlabelled && !region.namespaces.iter().any(NamespaceFacts::is_usable) {
             self.labels(region, &name, draft)?;
         } else if !has_room(region) {
             return self.usable(region, wanted, draft);
@@ -148,29 +170,34 @@ impl Wish<'_> {
             region: name,
             modules: region.modules.clone(),
             size_bytes: size,
+            wipe: unlabelled,
         };
         draft.steps.extend((0..missing).map(|_| step.clone()));
         Ok(())
     }
 
-    /// What the kernel shows of an unlabelled region is one raw namespace, which may well be in use (R135).
+    /// What the kernel shows of an unlabelled region is one raw namespace, which may well be in use (R135). Labels are
+    /// written over nothing else, and over nothing that is not named.
     fn labels(
         self,
         region: &RegionFacts,
         name: &str,
         draft: &mut ProvisionDraft,
     ) -> Result<(), ScmError> {
-        for space in &region.namespaces {
-            refuse_used(space)?;
+        let (dimms, modules) = (region.dimms.clone(), region.modules.clone());
+        if dimms.is_empty() {
+            let what = format!("labels for no module, in {name}");
+            return Err(ScmError::Internal { what });
         }
-        let dimms = region.dimms.clone();
-        let content = region.namespaces.iter().find_map(|space| {
-            let content = space.used.content.as_ref()?;
-            Some(format!("{} with {content}", space.shown()))
-        });
-        let what = content.unwrap_or_else(|| "which have none that are valid".to_owned());
-        draft.destroys.push(format!("labels of {} ({name}), {what}", dimms.join(", ")));
-        draft.steps.push(ProvisionStep::InitialiseLabels { region: name.to_owned(), dimms });
+        for space in &region.namespaces {
+            guard::require_unused(space)?;
+            draft.destroys.push(space.loss());
+        }
+        let labels =
+            format!("labels of {} ({name}), which have none that are valid", dimms.join(", "));
+        draft.destroys.push(labels);
+        let region = name.to_owned();
+        draft.steps.push(ProvisionStep::InitialiseLabels { region, dimms, modules });
         Ok(())
     }
 
@@ -181,14 +208,15 @@ impl Wish<'_> {
         wanted: NamespacesPerSocket,
         draft: &mut ProvisionDraft,
     ) -> Result<(), ScmError> {
-        let good = |space: &&NamespaceFacts| {
-            space.mode == NamespaceMode::Fsdax && space.blockdev.is_some()
-        };
+        let good = |space: &&NamespaceFacts| space.is_usable();
         if region.namespaces.iter().filter(good).count() == 0 {
             let there: Vec<String> = region
                 .namespaces
                 .iter()
-                .map(|each| format!("{} is {}", each.name, each.mode))
+                .map(|each| match each.disabled {
+                    true => format!("{} is disabled", each.name),
+                    false => format!("{} is {}", each.name, each.mode),
+                })
                 .collect();
             let why =
                 format!("{}: {}, none is enabled in mode fsdax", region.shown(), there.join(", "));
@@ -200,14 +228,16 @@ impl Wish<'_> {
             draft.notices.push(format!("{name} is full with {there} of {wanted} namespaces"));
         }
         let others = region.namespaces.iter().filter(|space| !good(space));
-        draft.notices.extend(others.map(|space| {
-            format!("{} is of mode {} or disabled, and left alone", space.shown(), space.mode)
+        draft.notices.extend(others.map(|space| match space.disabled {
+            true => format!("{} is disabled, and left alone", space.shown()),
+            false => format!("{} is of mode {}, and left alone", space.shown(), space.mode),
         }));
         Ok(())
     }
 
-    /// Sees to it that the next reboot makes this of the socket.
-    fn goal(self, goal: MemoryGoal, draft: &mut ProvisionDraft) -> Result<(), ScmError> {
+    /// Sees to it that the next reboot makes this of the socket. What is still in its regions then is lost, so it is
+    /// refused and named like all else that is.
+    pub(super) fn goal(self, goal: MemoryGoal, draft: &mut ProvisionDraft) -> Result<(), ScmError> {
         if !matches!(self.facts.goals, GoalSupport::Vendor { .. }) {
             return Err(unavailable(&self.facts.goals));
         }
@@ -222,6 +252,14 @@ impl Wish<'_> {
         if !own.is_empty() && own.iter().filter(wanted).count() == modules {
             draft.notices.push(format!("socket {socket} waits for a reboot already"));
             return Ok(());
+        }
+        let regions = own_regions(self.facts, socket);
+        for space in regions.iter().flat_map(|region| &region.namespaces) {
+            let goes = |step: &ProvisionStep| matches!(step, ProvisionStep::DestroyNamespace { name, .. } if *name == space.name);
+            if !draft.steps.iter().any(goes) {
+                guard::require_unused(space)?;
+                draft.destroys.push(space.loss());
+            }
         }
         for pending in own.iter().filter(|pending| pending.refused.is_some()) {
             draft.notices.push(pending.to_string());
@@ -240,7 +278,7 @@ impl Wish<'_> {
         let state = socket_state(self.facts, self.socket, NamespacesPerSocket::default());
         match state {
             SocketState::NotInterleaved | SocketState::NotHealthy(_) => Err(self.bad(&state)),
-            SocketState::UnknownMode(_) => Err(self.invalid(&state)),
+            SocketState::Disabled(_) | SocketState::UnknownMode(_) => Err(self.invalid(&state)),
             SocketState::NoRegions | SocketState::GoalPending => {
                 self.goal(MemoryGoal::AppDirectInterleaved, draft)
             }
@@ -252,47 +290,6 @@ impl Wish<'_> {
         }
     }
 
-    fn reset(self, goal: MemoryGoal, draft: &mut ProvisionDraft) -> Result<(), ScmError> {
-        let regions = regions_of(self.facts, self.socket);
-        // Without labels the kernel's one namespace is the region itself, and cannot be destroyed.
-        let labelled = regions.iter().filter(|region| region.labels == Labels::Ready);
-        let spaces: Vec<&NamespaceFacts> = labelled.flat_map(|region| &region.namespaces).collect();
-        for space in &spaces {
-            refuse_used(space)?;
-            if space.mode == NamespaceMode::Devdax {
-                let why = format!("{} is devdax: who uses it cannot be seen", space.name);
-                return Err(self.invalid(&SocketState::UnknownMode(why)));
-            }
-        }
-        for space in &spaces {
-            let what = space.used.content.as_deref().unwrap_or("nothing that is known");
-            draft.destroys.push(format!("{}, {} bytes with {what}", space.shown(), space.size));
-            draft.steps.push(ProvisionStep::DestroyNamespace {
-                name: space.name.clone(),
-                uuid: space.uuid.clone(),
-                blockdev: space.blockdev.clone(),
-            });
-        }
-        let pending = self.facts.pending.iter().any(|each| each.socket == self.socket);
-        let state = socket_state(self.facts, self.socket, NamespacesPerSocket::default());
-        let as_wanted = match goal {
-            MemoryGoal::MemoryMode => regions.is_empty(),
-            // A reset is also the way out of regions that nothing can be built on.
-            MemoryGoal::AppDirectInterleaved => {
-                spaces.is_empty() && state != SocketState::NotInterleaved
-            }
-        };
-        match &self.facts.goals {
-            GoalSupport::Fixed if goal == MemoryGoal::MemoryMode => {
-                Err(unavailable(&self.facts.goals))
-            }
-            GoalSupport::Fixed => Ok(()),
-            // R137 and E19: what is as it should be needs no reboot.
-            _ if as_wanted && !pending => Ok(()),
-            _ => self.goal(goal, draft),
-        }
-    }
-
     fn bad(self, state: &SocketState) -> ScmError {
         ScmError::BadRegion { socket: self.socket, why: state.to_string() }
     }
@@ -300,20 +297,4 @@ impl Wish<'_> {
     fn invalid(self, state: &SocketState) -> ScmError {
         ScmError::InvalidPmem { socket: self.socket, why: state.to_string() }
     }
-}
-
-fn refuse_used(space: &NamespaceFacts) -> Result<(), ScmError> {
-    refuse_used_namespace(space.blockdev.as_deref().unwrap_or(&space.name), &space.used)
-}
-
-/// In use is refused whatever is agreed to (E3, R128).
-pub(crate) fn refuse_used_namespace(blockdev: &str, used: &NamespaceUse) -> Result<(), ScmError> {
-    let device = std::path::PathBuf::from(format!("/dev/{blockdev}"));
-    if !used.mounted.is_empty() {
-        return Err(ScmError::DeviceMounted { device, at: used.mounted.join(", ") });
-    }
-    if !used.held.is_empty() {
-        return Err(ScmError::InUse { device, users: used.held.clone() });
-    }
-    Ok(())
 }

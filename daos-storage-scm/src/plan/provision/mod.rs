@@ -1,6 +1,8 @@
-//! A plan for the modules themselves, shown and accepted like one for a format. `decide` makes it of facts.
+//! A plan for the modules themselves, shown and accepted like one for a format. `decide` and `reset` make it of facts.
 
 mod decide;
+mod guard;
+mod reset;
 mod socket;
 
 use std::fmt;
@@ -12,7 +14,7 @@ use crate::ScmError;
 use crate::model::{PmemFacts, ProvisionRequest, ProvisionStep, ProvisionVerdict};
 
 pub use decide::plan_provision;
-pub(crate) use decide::refuse_used_namespace;
+pub(crate) use guard::require_unused_device;
 pub use socket::socket_state;
 
 /// What provisioning would do.
@@ -59,7 +61,7 @@ impl ProvisionPlan {
             let what = "a plan that destroys without saying what".to_owned();
             return Err(ScmError::Internal { what });
         }
-        let body = Body { schema: "daos-scm-provision/2", request, draft, observed };
+        let body = Body { schema: "daos-scm-provision/3", request, draft, observed };
         let digest = PlanDigest::of(&body)?;
         Ok(Self { body, digest })
     }
