@@ -31,6 +31,18 @@ impl ProvisionFixture for ThisMachine {
         run("mount", &[&device, "/mnt"]);
         Box::new(OnDrop(|| run("umount", &["/mnt"])))
     }
+
+    fn disable_regions(&self) {
+        run("ndctl", &["disable-region", "all"]);
+    }
+
+    fn disable_namespace(&self, name: &str) {
+        run("ndctl", &["disable-namespace", name]);
+    }
+
+    fn make_devdax(&self, name: &str) {
+        run("ndctl", &["create-namespace", "-f", "-e", name, "-m", "devdax"]);
+    }
 }
 
 struct OnDrop<F: FnMut()>(F);
@@ -48,6 +60,7 @@ fn run(program: &str, arguments: &[&str]) {
 
 /// As it came: no namespaces, no labels.
 fn blank() -> Box<dyn ProvisionFixture> {
+    run("ndctl", &["enable-region", "all"]);
     run("ndctl", &["destroy-namespace", "-f", "all"]);
     run("ndctl", &["disable-region", "all"]);
     run("ndctl", &["zero-labels", "all"]);

@@ -48,6 +48,19 @@ impl ProvisionFixture for Simulated {
         sim.use_device(&device, "active swap space");
         Box::new(OnDrop(move || sim.release_device(&device)))
     }
+
+    fn disable_regions(&self) {
+        self.sim.disable_regions(0, true);
+        self.sim.disable_regions(1, true);
+    }
+
+    fn disable_namespace(&self, name: &str) {
+        self.sim.disable_namespace(name, true);
+    }
+
+    fn make_devdax(&self, name: &str) {
+        self.sim.set_namespace_mode(name, NamespaceMode::Devdax);
+    }
 }
 
 struct OnDrop<F: FnMut()>(F);

@@ -30,6 +30,15 @@ pub trait ProvisionFixture: Send + Sync {
 
     /// Lets somebody use a namespace's block device until the guard is dropped.
     fn use_device(&self, blockdev: &str) -> Box<dyn Any>;
+
+    /// Disables all regions, as `ndctl disable-region all` does; there are some.
+    fn disable_regions(&self);
+
+    /// Disables a namespace, by name.
+    fn disable_namespace(&self, name: &str);
+
+    /// Makes a namespace a character device (mode devdax); its name stays.
+    fn make_devdax(&self, name: &str);
 }
 
 type Outcome = Result<(), String>;
@@ -50,6 +59,9 @@ pub const PROVISION_CHECKS: &[ProvisionCheck] = &[
     ("changed world is refused", |f| Box::pin(changed_world(f))),
     ("observer is told before each step", |f| Box::pin(steps_are_told(f))),
     ("a socket without modules is refused", |f| Box::pin(unknown_socket(f))),
+    ("a disabled region is looked at first", |f| Box::pin(disabled_region(f))),
+    ("a disabled namespace is not given up", |f| Box::pin(disabled_namespace(f))),
+    ("a character device is not given up", |f| Box::pin(character_device(f))),
 ];
 
 /// Runs every check with a fresh fixture; `None` when this machine has none.
@@ -264,4 +276,46 @@ async fn unknown_socket(fixture: &dyn ProvisionFixture) -> Outcome {
         ProvisionRequest::Prepare { socket: Some(77), namespaces: NamespacesPerSocket::default() };
     let code = fixture.provider().plan_provision(&request).await.err().map(|error| error.code());
     expect(code == Some(211), &format!("socket 77: {code:?}"))
+}
+
+async fn disabled_region(fixture: &dyn ProvisionFixture) -> Outcome {
+    let done = to_the_end(fixture, &prepare(1)).await?;
+    for request in [RESET, prepare(1)] {
+        fixture.disable_regions();
+        expect(scan(fixture).await?.namespaces.known().is_empty(), "namespaces still show")?;
+        let first = plan(fixture, &request).await?;
+        let only_enables =
+            first.steps().iter().all(|step| matches!(step, ProvisionStep::EnableRegion { .. }));
+        expect(only_enables && !first.steps().is_empty(), "more is decided than can be seen")?;
+        let looked = once(fixture, &request).await?;
+        expect(looked.again && looked.destroyed.is_empty(), "another look is not called for")?;
+    }
+    let same = once(fixture, &prepare(1)).await?;
+    expect(same.verdict == ProvisionVerdict::AlreadyPrepared, "another verdict")?;
+    expect(same.namespaces == done.namespaces, "namespaces changed")
+}
+
+async fn disabled_namespace(fixture: &dyn ProvisionFixture) -> Outcome {
+    let done = to_the_end(fixture, &prepare(1)).await?;
+    let name = &done.namespaces.first().ok_or("no namespace")?.dev;
+    fixture.disable_namespace(name);
+    not_given_up(fixture).await
+}
+
+async fn character_device(fixture: &dyn ProvisionFixture) -> Outcome {
+    let done = to_the_end(fixture, &prepare(1)).await?;
+    let name = &done.namespaces.first().ok_or("no namespace")?.dev;
+    fixture.make_devdax(name);
+    not_given_up(fixture).await
+}
+
+/// Nobody can see who uses one of the namespaces.
+async fn not_given_up(fixture: &dyn ProvisionFixture) -> Outcome {
+    let refused = fixture.provider().plan_provision(&RESET).await.err().map(|error| error.code());
+    expect(refused == Some(1501), &format!("a reset: {refused:?}"))?;
+    // Whether it is good enough as it is depends on what else there is; it is not built upon.
+    match fixture.provider().plan_provision(&prepare(1)).await {
+        Ok(plan) => expect(plan.steps().is_empty(), &format!("a prepare: {plan}")),
+        Err(error) => expect(error.code() == 213, &format!("a prepare: {error}")),
+    }
 }

@@ -101,6 +101,10 @@ impl Lab {
         if hardware.iommu {
             append.push_str(" intel_iommu=on iommu=nopt");
         }
+        if !hardware.kernel.is_empty() {
+            append.push(' ');
+            append.push_str(&hardware.kernel);
+        }
         // Ends with this program, however that ends.
         let mut qemu = Command::new("setpriv");
         qemu.args(["--pdeathsig", "KILL", "qemu-system-x86_64"]);

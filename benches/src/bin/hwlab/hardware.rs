@@ -24,6 +24,8 @@ pub struct Hardware {
     pub iommu: bool,
     /// Media that misbehave: serial of the controller, and what QEMU's `blkdebug` injects into its first namespace.
     pub faults: Vec<(&'static str, String)>,
+    /// Further words for the kernel.
+    pub kernel: String,
     /// Further words for QEMU.
     pub extra: Vec<String>,
 }
@@ -45,6 +47,7 @@ impl Default for Hardware {
             dimm_mib: 0,
             iommu: true,
             faults: Vec::new(),
+            kernel: String::new(),
             extra: Vec::new(),
         }
     }

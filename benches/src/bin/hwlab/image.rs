@@ -46,6 +46,7 @@ const MODULES: &[&str] = &[
     "virtio_net",
     "nvme",
     "nfit",
+    "nd_e820",
     "nd_pmem",
     "nd_btt",
     "dax_pmem",

@@ -1,18 +1,28 @@
 //! Intel's modules through libipmctl: what the library's numbers mean here. It is loaded when it is first needed, so
 //! that a program starts without it (R109).
 
+mod gate;
 mod sys;
+
+use std::sync::LazyLock;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::ScmError;
-use crate::blocking::blocking;
 use crate::error::LIBIPMCTL;
 use crate::model::{MemoryGoal, PendingGoal, RegionHealth, ScmModule};
 use crate::pmem::{ModuleTool, ToolVersion, VendorMemory, VendorRegion, VendorView};
+use gate::Gate;
 
 /// Versions that are known to report regions wrongly (2.8 refuses the same).
 pub const BAD_VERSIONS: &[&str] = &["02.00.00.3809", "02.00.00.3814", "02.00.00.3816"];
+
+/// How long a call may take; a host with many modules is asked for each of them, and their firmware is not fast.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The library is one for the whole process, so the way in is, too.
+static GATE: LazyLock<Gate> = LazyLock::new(|| Gate::new(LIBIPMCTL, LIMIT));
 
 /// The library.
 #[derive(Debug, Clone, Copy, Default)]
@@ -21,12 +31,12 @@ pub(super) struct Ipmctl;
 #[async_trait]
 impl ModuleTool for Ipmctl {
     async fn look(&self) -> Result<VendorView, ScmError> {
-        blocking(look).await
+        GATE.pass(look).await
     }
 
     async fn create_goal(&self, modules: &[String], goal: MemoryGoal) -> Result<(), ScmError> {
         let modules = modules.to_vec();
-        blocking(move || {
+        GATE.pass(move || {
             usable()?;
             sys::with_session(|session| session.create_goal(&modules, goal))
         })
@@ -35,7 +45,7 @@ impl ModuleTool for Ipmctl {
 
     async fn delete_goals(&self, modules: &[String]) -> Result<(), ScmError> {
         let modules = modules.to_vec();
-        blocking(move || {
+        GATE.pass(move || {
             usable()?;
             sys::with_session(|session| session.delete_goals(&modules))
         })
@@ -43,7 +53,7 @@ impl ModuleTool for Ipmctl {
     }
 
     async fn version(&self) -> ToolVersion {
-        let asked = blocking(sys::version).await;
+        let asked = GATE.pass(sys::version).await;
         let problem = match &asked {
             Ok(version) => refuse_bad(version).err().map(|error| error.to_string()),
             Err(ScmError::MissingTool { .. }) => None,

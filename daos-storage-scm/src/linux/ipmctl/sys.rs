@@ -1,6 +1,7 @@
 //! Calls into Intel's library, which is loaded when it is first needed. Every call is checked for being there.
 //!
-//! The library says nothing about threads, so one lock lets one caller in at a time. It is never unloaded.
+//! The library says nothing about threads: `gate` lets one caller in at a time, and the lock here is what proves it. It
+//! is never unloaded.
 #![allow(unsafe_code)]
 
 use std::ffi::{c_char, c_int};

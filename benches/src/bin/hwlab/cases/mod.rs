@@ -7,6 +7,8 @@ mod nvme_prepare;
 mod nvme_scan;
 mod nvme_start;
 mod pmem;
+mod pmem_hidden;
+mod pmem_power;
 mod preflight;
 mod site;
 mod whole_flow;
@@ -42,6 +44,10 @@ pub const ALL: &[Case] = &[
         run: preflight::remedies_make_ready,
     },
     Case { name: "pmem_refuses_what_is_used", run: pmem::refuses_what_is_used },
+    Case { name: "pmem_gives_up_nothing_unseen", run: pmem_hidden::gives_up_nothing_unseen },
+    Case { name: "pmem_of_no_module_is_accepted", run: pmem_hidden::memory_of_no_module },
+    Case { name: "pmem_power_cut_during_prepare", run: pmem_power::cut_during_prepare },
+    Case { name: "pmem_power_cut_during_format", run: pmem_power::cut_during_format },
     Case { name: "format_with_bad_sectors", run: nvme_format::bad_sectors },
     Case { name: "format_refuses_devices_in_use", run: nvme_format::refuses_in_use },
     Case {

@@ -13,11 +13,11 @@ const UP: Duration = Duration::from_secs(90);
 /// MiB of each of the two modules.
 const DIMM_MIB: u64 = 256;
 
-fn hardware() -> Hardware {
+pub(super) fn hardware() -> Hardware {
     Hardware { controllers: Vec::new(), dimm_mib: DIMM_MIB, iommu: false, ..Hardware::default() }
 }
 
-fn json(guest: &mut Guest, command: &str) -> Result<Value> {
+pub(super) fn json(guest: &mut Guest, command: &str) -> Result<Value> {
     let text = guest.shell.run(command)?;
     serde_json::from_str(&text).with_context(|| text.clone())
 }
@@ -32,7 +32,7 @@ fn known(scan: &Value, kind: &str) -> Result<Vec<Value>> {
 }
 
 /// The device of the namespace on a NUMA node, whatever it is called in this boot.
-fn device(guest: &mut Guest, node: u64) -> Result<String> {
+pub(super) fn device(guest: &mut Guest, node: u64) -> Result<String> {
     let spaces = known(&scan(guest)?, "namespaces")?;
     let own = spaces.iter().find(|space| space["numa_node"] == node && space["mode"] == "fsdax");
     let name = own.and_then(|space| space["blockdev"].as_str());
@@ -99,6 +99,7 @@ pub fn outlives_a_reboot(lab: &Lab) -> Result<()> {
     let mut guest = lab.boot(&hardware, &disks)?;
 
     let blank = scan(&mut guest)?;
+    lab.keep("pmem-scan.txt", &guest.shell.run("daos_server scm scan")?)?;
     let (modules, regions) = (known(&blank, "modules")?, known(&blank, "regions")?);
     ensure!(modules.len() == 2 && regions.len() == 2, "{blank:#}");
     for module in &modules {
@@ -124,6 +125,7 @@ pub fn outlives_a_reboot(lab: &Lab) -> Result<()> {
     ensure!(scan(&mut guest)? == blank, "a question that was answered with no changed something");
     let told = guest.shell.run("echo yes | daos_server scm prepare")?;
     ensure!(told.contains("make a namespace") && told.contains("fsdax"), "{told}");
+    lab.keep("pmem-prepare.txt", &told)?;
     let ready = scan(&mut guest)?;
     let spaces = known(&ready, "namespaces")?;
     ensure!(nodes(&spaces, "numa_node") == [0, 1], "{ready:#}");
@@ -173,6 +175,7 @@ pub fn outlives_a_reboot(lab: &Lab) -> Result<()> {
     guest.shell.run("umount /mnt/daos0 /mnt/daos1")?;
     let told = guest.shell.refused("echo no | daos_server scm reset", "consent not given")?;
     ensure!(told.contains("daos"), "{told}");
+    lab.keep("pmem-reset.txt", &told)?;
     let gone = json(&mut guest, "daos_server -j scm reset --force")?;
     ensure!(gone["destroyed"].as_array().map(Vec::len) == Some(2), "{gone:#}");
     ensure!(gone["reboot_required"] == false, "virtual modules take no goals: {gone:#}");
@@ -198,7 +201,7 @@ pub fn passes_the_suite(lab: &Lab) -> Result<()> {
     let mut guest = lab.boot(&hardware, &disks)?;
     guest.shell.run("provision_suite --destroy-all-persistent-memory >/tmp/suite 2>&1 &")?;
     let told = guest.shell.wait("grep -q ' passed' /tmp/suite && cat /tmp/suite", 3 * UP)?;
-    ensure!(told.contains("10 of 10 passed"), "{told}");
+    ensure!(told.contains("13 of 13 passed"), "{told}");
     guest.power_off()
 }
 
