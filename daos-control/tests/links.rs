@@ -48,7 +48,8 @@ fn anchors(page: &str) -> BTreeSet<String> {
         let kept = heading.chars().filter(|each| each.is_alphanumeric() || " -_".contains(*each));
         let anchor: String = kept.map(|each| if each == ' ' { '-' } else { each }).collect();
         let again = (1..).map(|number| format!("{anchor}-{number}"));
-        let free = std::iter::once(anchor.clone()).chain(again).find(|each| !anchors.contains(each));
+        let free =
+            std::iter::once(anchor.clone()).chain(again).find(|each| !anchors.contains(each));
         anchors.extend(free);
     }
     anchors

@@ -92,6 +92,18 @@ fn members(guest: &mut Guest, since: u64) -> Result<(Vec<String>, u64)> {
     }
 }
 
+/// Keeps what was printed, and makes sure that the page about it shows the same.
+fn documented(lab: &Lab, name: &str, told: &str) -> Result<()> {
+    const PAGE: &str = include_str!("../../../../../docs/devices/pmem.md");
+    lab.keep(name, told)?;
+    for line in told.lines() {
+        // The answer of the administrator is not echoed.
+        let line = line.rsplit("(yes/no)").next().unwrap_or(line).trim();
+        ensure!(PAGE.contains(line), "docs/devices/pmem.md does not show: {line}");
+    }
+    Ok(())
+}
+
 /// Case 4: blank modules, `scm prepare`, `dmg storage format`, a reboot, the same ranks, reset.
 pub fn outlives_a_reboot(lab: &Lab) -> Result<()> {
     let hardware = hardware();
@@ -99,7 +111,7 @@ pub fn outlives_a_reboot(lab: &Lab) -> Result<()> {
     let mut guest = lab.boot(&hardware, &disks)?;
 
     let blank = scan(&mut guest)?;
-    lab.keep("pmem-scan.txt", &guest.shell.run("daos_server scm scan")?)?;
+    documented(lab, "pmem-scan.txt", &guest.shell.run("daos_server scm scan")?)?;
     let (modules, regions) = (known(&blank, "modules")?, known(&blank, "regions")?);
     ensure!(modules.len() == 2 && regions.len() == 2, "{blank:#}");
     for module in &modules {
@@ -125,7 +137,7 @@ pub fn outlives_a_reboot(lab: &Lab) -> Result<()> {
     ensure!(scan(&mut guest)? == blank, "a question that was answered with no changed something");
     let told = guest.shell.run("echo yes | daos_server scm prepare")?;
     ensure!(told.contains("make a namespace") && told.contains("fsdax"), "{told}");
-    lab.keep("pmem-prepare.txt", &told)?;
+    documented(lab, "pmem-prepare.txt", &told)?;
     let ready = scan(&mut guest)?;
     let spaces = known(&ready, "namespaces")?;
     ensure!(nodes(&spaces, "numa_node") == [0, 1], "{ready:#}");

@@ -47,14 +47,20 @@ fn character_device(guest: &mut Guest) -> Result<()> {
     guest.shell.refused("daos_server scm prepare --force", &format!("{NAMESPACE} is devdax"))?;
     let told = guest.shell.refused("daos_server scm reset --force", "mode devdax")?;
     ensure!(told.contains("code = 1501") && told.contains("ndctl destroy-namespace"), "{told}");
-    guest.shell.run(&format!("[ -c /dev/dax0.0 ] && ndctl destroy-namespace -f {NAMESPACE}")).map(drop)
+    guest
+        .shell
+        .run(&format!("[ -c /dev/dax0.0 ] && ndctl destroy-namespace -f {NAMESPACE}"))
+        .map(drop)
 }
 
 /// A prepare that ends between two commands of ndctl leaves a region disabled; the same command goes on.
 fn goes_on_between_labels(guest: &mut Guest) -> Result<()> {
     guest.shell.run("ndctl disable-region region0 && ndctl zero-labels $(cut -d, -f1 /sys/bus/nd/devices/region0/mapping0)")?;
     let told = guest.shell.refused("daos_server scm prepare --socket 1", "consent not given")?;
-    ensure!(told.contains("enable region0") && told.contains(&format!("LOST: {NAMESPACE}")), "{told}");
+    ensure!(
+        told.contains("enable region0") && told.contains(&format!("LOST: {NAMESPACE}")),
+        "{told}"
+    );
     guest.shell.run(
         "ndctl disable-region region0 && ndctl init-labels -f $(cut -d, -f1 /sys/bus/nd/devices/region0/mapping0)",
     )?;
@@ -65,7 +71,9 @@ fn goes_on_between_labels(guest: &mut Guest) -> Result<()> {
 
 /// What is on a disabled namespace would come back in the next one at its place.
 fn disabled_namespace(guest: &mut Guest) -> Result<()> {
-    guest.shell.run(&format!("mkfs.ext4 -q -b 4096 -L daos /dev/pmem0 && ndctl disable-namespace {NAMESPACE}"))?;
+    guest.shell.run(&format!(
+        "mkfs.ext4 -q -b 4096 -L daos /dev/pmem0 && ndctl disable-namespace {NAMESPACE}"
+    ))?;
     let told = guest.shell.refused("daos_server scm reset --force", "it is disabled")?;
     ensure!(told.contains(&format!("ndctl enable-namespace {NAMESPACE}")), "{told}");
     guest.shell.run(&format!("ndctl enable-namespace {NAMESPACE}"))?;
@@ -90,11 +98,7 @@ fn disabled_region(guest: &mut Guest) -> Result<()> {
 
 /// Memory of the platform's tables is of no module and has no place for labels; the kernel shows it ready for use.
 pub fn memory_of_no_module(lab: &Lab) -> Result<()> {
-    let hardware = Hardware {
-        dimm_mib: 0,
-        kernel: "memmap=96M!512M".to_owned(),
-        ..hardware()
-    };
+    let hardware = Hardware { dimm_mib: 0, kernel: "memmap=96M!512M".to_owned(), ..hardware() };
     let disks = lab.disks(&hardware)?;
     let mut guest = lab.boot(&hardware, &disks)?;
     guest.shell.run("mkfs.ext4 -q -b 4096 -L daos /dev/pmem0")?;
