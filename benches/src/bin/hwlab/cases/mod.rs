@@ -26,6 +26,8 @@ pub struct Case {
 /// All of them, in the order in which they run: long ones first, so that none of them is left alone at the end.
 pub const ALL: &[Case] = &[
     Case { name: "power_cut_during_format", run: nvme_power::cut_during_format },
+    Case { name: "pmem_power_cut_during_format", run: pmem_power::cut_during_format },
+    Case { name: "pmem_power_cut_during_prepare", run: pmem_power::cut_during_prepare },
     Case { name: "pmem_outlives_a_reboot_and_is_reset", run: pmem::outlives_a_reboot },
     Case { name: "pmem_passes_the_suite_of_provisioning", run: pmem::passes_the_suite },
     Case {
@@ -46,8 +48,6 @@ pub const ALL: &[Case] = &[
     Case { name: "pmem_refuses_what_is_used", run: pmem::refuses_what_is_used },
     Case { name: "pmem_gives_up_nothing_unseen", run: pmem_hidden::gives_up_nothing_unseen },
     Case { name: "pmem_of_no_module_is_accepted", run: pmem_hidden::memory_of_no_module },
-    Case { name: "pmem_power_cut_during_prepare", run: pmem_power::cut_during_prepare },
-    Case { name: "pmem_power_cut_during_format", run: pmem_power::cut_during_format },
     Case { name: "format_with_bad_sectors", run: nvme_format::bad_sectors },
     Case { name: "format_refuses_devices_in_use", run: nvme_format::refuses_in_use },
     Case {
