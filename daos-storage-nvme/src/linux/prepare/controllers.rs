@@ -111,6 +111,8 @@ impl Preparation<'_> {
             self.compare(&function, recorded);
         }
         self.forget(address);
+        // Its device file went with the driver. The next one of that name may be somebody else's.
+        self.record.files.retain(|recorded| recorded.path.exists());
         self.save()?;
         Ok(driver)
     }

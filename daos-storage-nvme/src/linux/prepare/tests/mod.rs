@@ -3,7 +3,7 @@
 mod cuts;
 
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::process::{Command, Stdio};
 
 use super::super::fake_kernel::FakeKernel;
@@ -138,6 +138,24 @@ fn a_controller_that_had_another_driver_for_user_space_goes_to_the_kernel() {
     assert_eq!(drivers(&back.controllers), ["nvme"]);
     assert_eq!(back.notices.len(), 1, "its serial was not known: {:?}", back.notices);
     assert!(back.notices[0].contains("LAB-A"), "{:?}", back.notices);
+    assert!(nothing_is_recorded(&kernel));
+}
+
+#[test]
+fn a_device_file_that_somebody_else_has_by_now_stays_his() {
+    let kernel = two_cards();
+    prepare(&kernel, &everything()).unwrap();
+    let named = ResetRequest { include: Some(vec![A.parse().unwrap()]), ..ResetRequest::default() };
+    let state_dir = kernel.state_dir();
+    let back = Preparation::begin(&kernel, &state_dir).unwrap().reset(&named).unwrap();
+    assert_eq!(drivers(&back.controllers), ["nvme"]);
+    kernel.give(A, "vfio-pci");
+    let file = kernel.roots().dev.join("vfio/7");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o660)).unwrap();
+    let theirs = kernel.snapshot();
+    assert_eq!(drivers(&reset(&kernel).controllers), ["nvme"], "B");
+    let key = file.display().to_string();
+    assert_eq!(kernel.snapshot()[&key], theirs[&key]);
     assert!(nothing_is_recorded(&kernel));
 }
 
