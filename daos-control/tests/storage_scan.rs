@@ -132,7 +132,7 @@ async fn namespaces_are_answered_instead_of_modules() {
 async fn a_host_without_devices_is_no_error() {
     let scanner = Scanner::new(Arc::new(SimScm::new()), Arc::new(SimBdev::default()), vec![]);
     let found = scanner.scan(ScanOptions::default()).await;
-    assert_eq!(errors_text(&found), None);
+    assert_eq!(errors_text(&found.faults()), None);
     let answer = to_proto::storage_scan(&found, &scanner, rank_of);
     assert_eq!(answer.scm.unwrap().state.unwrap().status, 0);
     assert_eq!(answer.nvme.unwrap().state.unwrap().status, 0);

@@ -40,7 +40,7 @@ async fn answers(mode: Mode) -> Result<()> {
         serde_json::from_str(&ran.stdout).map_err(std::io::Error::other)?;
     let hosts = answer["response"]["HostPrepared"].as_object().expect("hosts").clone();
     assert_eq!(
-        hosts.values().next().expect("a host")["prepared"]["nvme_devices"],
+        hosts.values().next().expect("a host")["prepared"]["controllers"],
         serde_json::json!([])
     );
     assert_eq!(hugepages(), before);

@@ -68,6 +68,48 @@ fn r93_structured_output_is_nothing_but_data() {
     assert!(value["NVMe"].is_array() && value["SCM"].is_array(), "{value}");
 }
 
+/// R88, R92: the NVMe scan speaks of NVMe alone, also in its JSON and its exit status.
+#[test]
+fn r88_nvme_is_listed_by_itself() {
+    let ran = daos_server(&["nvme", "scan"]);
+    let listed = text(&ran.stdout);
+    assert!(listed.starts_with("Scanning locally-attached NVMe storage...\nNVMe "), "{ran:?}");
+    assert!(!listed.contains("SCM"), "{listed}");
+    assert!(!text(&ran.stderr).contains("scm: code"), "{ran:?}");
+    let ran = daos_server(&["-j", "nvme", "scan"]);
+    let value: serde_json::Value = serde_json::from_slice(&ran.stdout).expect("JSON alone");
+    assert!(value["NVMe"].is_array() && value.get("SCM").is_none(), "{value}");
+}
+
+/// A scan with a configuration shows what stands in for NVMe in it, and fails with the faults of the configuration.
+#[test]
+fn a_scan_with_a_configuration_knows_its_devices() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("server.yml");
+    let text_of = |class: &str| {
+        format!(
+            "provider: ofi+tcp\ndata_plane: emulated\nstate_dir: {0}/state\nengines:\n- {{targets: 1, fabric_iface: lo, \
+             fabric_iface_port: 31416, storage: [{{class: ram, scm_mount: {0}/scm}}, \
+             {{class: {class}, bdev_list: [{0}/disk], bdev_size: 16}}]}}\n",
+            dir.path().display()
+        )
+    };
+    std::fs::write(&file, text_of("file")).expect("written");
+    let file_name = file.display().to_string();
+    for words in [["storage", "scan"], ["nvme", "scan"]] {
+        let line = [&["-j", "-o", &file_name][..], &words].concat();
+        let value: serde_json::Value =
+            serde_json::from_slice(&daos_server(&line).stdout).expect("JSON alone");
+        let disk = dir.path().join("disk").display().to_string();
+        assert_eq!(value["emulated"][0]["device"], disk, "{words:?} {value}");
+        assert!(daos_server(&[&["-j"][..], &words].concat()).stdout.len() > 2);
+    }
+    std::fs::write(&file, text_of("tape")).expect("written");
+    let ran = daos_server(&["-o", &file_name, "nvme", "scan"]);
+    assert_eq!(ran.status.code(), Some(1));
+    assert!(text(&ran.stderr).contains("tape"), "{ran:?}");
+}
+
 /// R71: every provider, else the one that is named, else those of the configuration that is named.
 #[test]
 fn r71_a_configuration_that_is_named_says_which_providers() {
@@ -121,6 +163,8 @@ fn a_socket_without_modules_is_never_prepared() {
             assert_eq!(value["verdict"], "no_modules", "{command:?}");
         } else {
             assert!(text(&ran.stderr).contains("code = 211"), "{command:?} {ran:?}");
+            let value: serde_json::Value = serde_json::from_slice(&ran.stdout).expect("JSON alone");
+            assert_eq!(value["code"], 211, "{command:?}");
         }
     }
     for wrong in [&["scm", "prepare", "-S", "5"][..], &["scm", "prepare", "-S", "0"], &["scm"]] {

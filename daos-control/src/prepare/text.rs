@@ -57,14 +57,17 @@ impl NvmePrepared {
         self.controllers.iter().filter_map(|(_, result)| result.as_ref().err().cloned()).collect()
     }
 
-    /// The same for programs.
+    /// The same for programs; the keys of `dmg -j storage prepare`.
     #[must_use]
     pub fn data(&self) -> Value {
         let controller = |(address, result): &(PciAddress, Result<String, Fault>)| match result {
             Ok(driver) => json!({"address": address.to_string(), "driver": driver}),
-            Err(fault) => {
-                json!({"address": address.to_string(), "error": fault.description, "code": fault.code})
-            }
+            Err(fault) => json!({
+                "address": address.to_string(),
+                "error": fault.description,
+                "code": fault.code,
+                "resolution": fault.resolution,
+            }),
         };
         let node = |node: &NodeHugepages| json!({"node": node.node, "pages": node.pages});
         json!({
@@ -132,7 +135,10 @@ mod tests {
         assert_eq!(done.faults().iter().map(|fault| fault.code).collect::<Vec<_>>(), [304, 1490]);
         let data = done.data();
         assert_eq!(data["controllers"][0]["driver"], "vfio-pci");
-        assert_eq!(data["controllers"][1]["code"], 304);
+        let lost = &data["controllers"][1];
+        assert_eq!(lost["code"], 304);
+        assert_eq!(lost["error"], done.faults()[0].description);
+        assert_eq!(lost["resolution"], done.faults()[0].resolution);
         assert_eq!(data["hugepages"][0]["pages"], 512);
         assert_eq!(NvmePrepared::default().text(), "  no controller\n");
     }

@@ -7,9 +7,10 @@ use daos_storage_nvme::{BdevInventory, BdevProvider, BdevTarget};
 use daos_storage_scm::{Discovered, ScmInventory, ScmProvider, ScmTarget};
 
 use super::memory::{self, SystemMemory};
-use crate::config::{EngineConfig, ScmTier};
+use crate::config::{EngineConfig, ScmTier, ServerConfig};
 use crate::fault::Fault;
-use crate::format::EngineTarget;
+use crate::format::{EngineTarget, FormatTargets};
+use crate::start_table::ReplicaRoles;
 
 /// What a file system keeps for itself, in bytes (contract 7.5).
 const FILE_SYSTEM_OVERHEAD: u64 = 1 << 20;
@@ -43,6 +44,18 @@ pub struct ScanTarget {
 }
 
 impl ScanTarget {
+    /// The targets of every engine of a configuration.
+    ///
+    /// # Errors
+    /// As [`FormatTargets::from_config`].
+    pub fn of_config(config: &ServerConfig) -> Result<Vec<Self>, Fault> {
+        // Neither the host's name nor its part in the management service says anything about a device.
+        let targets = FormatTargets::from_config(config, "", ReplicaRoles::default())?;
+        let engines = config.engines.iter();
+        let target = |engine: &EngineConfig| Some(Self::of(engine, targets.engine(engine.index)?));
+        Ok(engines.filter_map(target).collect())
+    }
+
     /// The target of one configured engine.
     #[must_use]
     pub fn of(engine: &EngineConfig, target: &EngineTarget) -> Self {
@@ -109,10 +122,19 @@ impl HostStorage {
     /// Everything that could not be looked at.
     #[must_use]
     pub fn faults(&self) -> Vec<Fault> {
-        let parts = [self.scm.as_ref().err(), self.nvme.as_ref().err(), self.memory.as_ref().err()];
-        let whole = parts.into_iter().flatten().cloned();
+        let scm = self.scm.as_ref().err().cloned();
+        let memory = self.memory.as_ref().err().cloned();
         let modules = self.scm.iter().filter_map(modules_fault);
-        whole.chain(modules).chain(self.nvme.iter().flat_map(class_faults)).collect()
+        scm.into_iter().chain(memory).chain(modules).chain(nvme_faults(&self.nvme)).collect()
+    }
+}
+
+/// Everything of the NVMe part that could not be looked at.
+#[must_use]
+pub fn nvme_faults(found: &Result<BdevInventory, Fault>) -> Vec<Fault> {
+    match found {
+        Ok(found) => class_faults(found),
+        Err(fault) => vec![fault.clone()],
     }
 }
 
@@ -186,7 +208,11 @@ impl Scanner {
         Ok(self.scm.scan(&request).await?)
     }
 
-    async fn scan_bdevs(&self, options: ScanOptions) -> Result<BdevInventory, Fault> {
+    /// Looks at block devices alone.
+    ///
+    /// # Errors
+    /// When none of them can be looked at.
+    pub async fn scan_bdevs(&self, options: ScanOptions) -> Result<BdevInventory, Fault> {
         let request = daos_storage_nvme::ScanRequest {
             targets: self.targets.iter().map(|target| target.bdevs.clone()).collect(),
             health: options.health && !options.basic,

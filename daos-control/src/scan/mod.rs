@@ -13,7 +13,8 @@ mod text;
 
 pub use host::{
     HostStorage, ScanOptions, ScanTarget, Scanner, ScmMountFacts, class_faults, modules_fault,
+    nvme_faults,
 };
 pub use memory::{NodeMemory, SystemMemory};
-pub use structured::{StructuredScan, scm_data};
-pub use text::{errors_text, scan_text, scm_text};
+pub use structured::{StructuredNvme, StructuredScan, scm_data};
+pub use text::{errors_text, health_unreadable, nvme_text, scan_text, scm_text};

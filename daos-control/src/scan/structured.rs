@@ -1,12 +1,27 @@
 //! The scan as data with the names of the seed's sample (R89, R90, R93), for YAML and JSON.
 
-use daos_storage_nvme::model::NamespaceFormat;
-use daos_storage_nvme::{NvmeController, NvmeHealth};
+use daos_storage_nvme::model::{EmulatedDevice, NamespaceFormat};
+use daos_storage_nvme::{BdevInventory, NvmeController, NvmeHealth};
 use daos_storage_scm::model::{Discovered, NamespaceMode};
 use daos_storage_scm::{AppDirectRegion, ScmInventory, ScmModule, ScmNamespace};
 use serde::Serialize;
 
-use super::host::HostStorage;
+use super::host::{HostStorage, nvme_faults};
+use crate::fault::Fault;
+
+/// The NVMe part of a scan. Prints as `NVMe:` and, where something failed, `errors:`.
+#[derive(Debug, Serialize)]
+pub struct StructuredNvme {
+    /// Controllers.
+    #[serde(rename = "NVMe")]
+    nvme: Vec<Controller>,
+    /// Devices of the configuration that stand in for NVMe.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    emulated: Vec<Emulated>,
+    /// What could not be looked at, and why (R92).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<String>,
+}
 
 /// A whole scan. Prints as `NVMe:`, `SCM:` and, where something failed, `errors:`.
 #[derive(Debug, Serialize)]
@@ -95,28 +110,38 @@ struct Emulated {
     capacity: Option<u64>,
 }
 
+impl StructuredNvme {
+    /// The data form of what was found.
+    #[must_use]
+    pub fn of(found: &Result<BdevInventory, Fault>) -> Self {
+        let known = found.as_ref().ok();
+        let emulated = |device: &EmulatedDevice| Emulated {
+            class: device.device.class.name(),
+            device: device.device.name.clone(),
+            capacity: device.size_bytes,
+        };
+        Self {
+            nvme: known.into_iter().flat_map(|found| &found.controllers).map(controller).collect(),
+            emulated: known.into_iter().flat_map(|found| &found.emulated).map(emulated).collect(),
+            errors: nvme_faults(found).iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
 impl StructuredScan {
     /// The data form of what was found.
     #[must_use]
     pub fn of(storage: &HostStorage) -> Self {
-        let nvme = storage.nvme.as_ref().ok();
+        let StructuredNvme { nvme, emulated, .. } = StructuredNvme::of(&storage.nvme);
         let scm = storage.scm.as_ref().ok();
         Self {
-            nvme: nvme.into_iter().flat_map(|found| &found.controllers).map(controller).collect(),
+            nvme,
             scm: scm
                 .into_iter()
                 .flat_map(|found| scm_rows(&found.modules, &found.namespaces))
                 .collect(),
             regions: scm.map(|found| found.regions.known().to_vec()).unwrap_or_default(),
-            emulated: nvme
-                .into_iter()
-                .flat_map(|found| &found.emulated)
-                .map(|device| Emulated {
-                    class: device.device.class.name(),
-                    device: device.device.name.clone(),
-                    capacity: device.size_bytes,
-                })
-                .collect(),
+            emulated,
             errors: storage.faults().iter().map(ToString::to_string).collect(),
         }
     }

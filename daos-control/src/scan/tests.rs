@@ -64,7 +64,7 @@ fn a_scan_prints_both_parts() {
          \t\tPhysicalID:28 Capacity:539.6 GB Location:(socket:0 memctrlr:0 chan:0 pos:1)\n\
          \t\tPhysicalID:40 Capacity:539.6 GB Location:(socket:0 memctrlr:0 chan:1 pos:1)\n"
     );
-    assert_eq!(errors_text(&sample()), None);
+    assert_eq!(errors_text(&sample().faults()), None);
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn nothing_found_says_none_and_what_cannot_be_known_says_why() {
         scan_text(&storage).ends_with("SCM Modules:\n\t\tunknown: no libipmctl (install it)\n")
     );
     // None is an answer; a tool that is missing is an error with a remedy (R113).
-    let errors = errors_text(&storage).expect("one");
+    let errors = errors_text(&storage.faults()).expect("one");
     assert!(errors.contains("code = 1 description = \"no libipmctl\""), "{errors}");
     assert!(errors.contains("resolution = \"install it\""), "{errors}");
 }
@@ -150,7 +150,7 @@ fn a_part_that_fails_hides_no_other() {
         text.contains("PhysicalID:28") && text.starts_with("NVMe controllers and namespaces:\n")
     );
     assert_eq!(
-        errors_text(&storage).as_deref(),
+        errors_text(&storage.faults()).as_deref(),
         Some(
             "scan error(s):\n  bdev: code = 300 description = \"no access\"\n  \
              bdev: code = 300 resolution = \"run as root\""
@@ -172,7 +172,7 @@ fn a_class_that_fails_hides_no_other_class() {
         resolution: "run as root".into(),
     });
     assert!(scan_text(&storage).contains("PCI:0000:81:00.0"));
-    let errors = errors_text(&storage).expect("one");
+    let errors = errors_text(&storage.faults()).expect("one");
     assert!(errors.contains("code = 1217 description = \"class kdev: no access\""), "{errors}");
 }
 

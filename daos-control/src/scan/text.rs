@@ -1,9 +1,7 @@
 //! The lines of `daos_server storage scan` (R88-R92). Pure.
 
-use std::fmt::Write;
-
 use daos_storage_nvme::model::FactSource;
-use daos_storage_nvme::{NvmeController, NvmeHealth};
+use daos_storage_nvme::{BdevInventory, NvmeController, NvmeHealth};
 use daos_storage_scm::model::{Discovered, NamespaceMode};
 use daos_storage_scm::{ScmInventory, ScmModule, ScmNamespace};
 
@@ -13,34 +11,43 @@ use crate::fault::Fault;
 /// Both parts, each under its heading, `none` where nothing was found. Errors are printed by [`errors_text`].
 #[must_use]
 pub fn scan_text(storage: &HostStorage) -> String {
-    let mut lines = vec!["NVMe controllers and namespaces:".to_owned()];
-    if let Ok(found) = &storage.nvme {
-        let rows = found.controllers.iter().flat_map(controller);
-        indent(&mut lines, rows.collect());
-        if !found.emulated.is_empty() {
-            lines.push("Configured devices that stand in for NVMe:".to_owned());
-            let devices = found.emulated.iter().map(|each| {
-                let size = each.size_bytes.map_or("not there yet".to_owned(), gigabytes);
-                format!("Device:{} Class:{} Capacity:{size}", each.device.name, each.device.class)
-            });
-            indent(&mut lines, devices.collect());
-        }
-    }
+    let mut lines = Vec::new();
+    nvme(&mut lines, &storage.nvme);
     if let Ok(found) = &storage.scm {
         scm(&mut lines, found);
     }
-    let mut text = String::new();
-    for line in lines {
-        // Writing to a String cannot fail.
-        let _infallible = writeln!(text, "{line}");
+    joined(&lines)
+}
+
+/// The NVMe part alone.
+#[must_use]
+pub fn nvme_text(found: &Result<BdevInventory, Fault>) -> String {
+    let mut lines = Vec::new();
+    nvme(&mut lines, found);
+    joined(&lines)
+}
+
+fn joined(lines: &[String]) -> String {
+    lines.iter().fold(String::new(), |text, line| text + line + "\n")
+}
+
+fn nvme(lines: &mut Vec<String>, found: &Result<BdevInventory, Fault>) {
+    lines.push("NVMe controllers and namespaces:".to_owned());
+    let Ok(found) = found else { return };
+    indent(lines, found.controllers.iter().flat_map(controller).collect());
+    if !found.emulated.is_empty() {
+        lines.push("Configured devices that stand in for NVMe:".to_owned());
+        let devices = found.emulated.iter().map(|each| {
+            let size = each.size_bytes.map_or("not there yet".to_owned(), gigabytes);
+            format!("Device:{} Class:{} Capacity:{size}", each.device.name, each.device.class)
+        });
+        indent(lines, devices.collect());
     }
-    text
 }
 
 /// The parts that failed, one a line with its remedy, under one heading (R92); `None` when all went well.
 #[must_use]
-pub fn errors_text(storage: &HostStorage) -> Option<String> {
-    let faults = storage.faults();
+pub fn errors_text(faults: &[Fault]) -> Option<String> {
     if faults.is_empty() {
         return None;
     }
@@ -86,12 +93,19 @@ fn controller(found: &NvmeController) -> Vec<String> {
         Some(health) => {
             rows.push(format!("  Health: {} K, {}", health.temperature_k, warnings(health)))
         }
-        None if found.source != FactSource::Controller => {
-            rows.push("  Health: not readable while bound".to_owned());
-        }
-        None => {}
+        None => rows.extend(health_unreadable(found).map(|why| format!("  Health: {why}"))),
     }
     rows
+}
+
+/// Why the health of a controller is not told; none where it can be read.
+#[must_use]
+pub fn health_unreadable(found: &NvmeController) -> Option<&'static str> {
+    match (found.source, &found.driver) {
+        (FactSource::Controller | FactSource::UserSpace, _) => None,
+        (_, Some(_)) => Some("not readable while bound"),
+        (_, None) => Some("not readable without a driver"),
+    }
 }
 
 fn warnings(health: &NvmeHealth) -> String {
@@ -119,7 +133,7 @@ pub fn scm_text(found: &ScmInventory) -> String {
     modules(&mut lines, found);
     regions(&mut lines, found);
     namespaces(&mut lines, found);
-    lines.iter().fold(String::new(), |text, line| text + line + "\n")
+    joined(&lines)
 }
 
 /// Namespaces if there are any, else modules (R91); regions where there are any. What could not be looked at says why.

@@ -17,7 +17,7 @@ pub fn run(global: &Global, asked: &Generate) -> Result<()> {
     let options =
         Options { system: asked.system.clone(), insecure: asked.insecure, ..asked.options.clone() };
     let network = scan(&Wanted::All, &[]).map_err(Fault::from)?.found;
-    let facts = host_facts(THIS_HOST, &storage::look(false)?, &network);
+    let facts = host_facts(THIS_HOST, &storage::look(global, false)?, &network);
     let proposal = propose(&[facts], &options).map_err(|error| Fault::from(&error))?;
     for note in &proposal.notes {
         eprintln!("NOTICE: {note}");

@@ -16,6 +16,7 @@ use std::io::{self, Write};
 
 use anyhow::Result;
 use daos_control::Fault;
+use serde_json::{Value, json};
 
 use crate::cli::{Cli, Command, Nvme, Storage};
 
@@ -48,7 +49,8 @@ impl std::error::Error for Told {}
 pub fn run(cli: Cli) -> Result<()> {
     match &cli.command {
         Command::Start(options) => start::run(&cli.global, options),
-        Command::Storage(Storage::Scan) | Command::Nvme(Nvme::Scan) => storage::scan(&cli.global),
+        Command::Storage(Storage::Scan) => storage::scan(&cli.global),
+        Command::Nvme(Nvme::Scan) => storage::scan_nvme(&cli.global),
         Command::Storage(Storage::Prepare(options)) => prepare::storage(&cli.global, options),
         Command::Nvme(Nvme::Prepare(options)) => prepare::nvme(&cli.global, options),
         Command::Nvme(Nvme::Reset(lists)) => prepare::reset(&cli.global, lists),
@@ -67,10 +69,15 @@ fn version(json: bool) -> String {
     if json {
         return format!(
             "{}\n",
-            serde_json::json!({"name": "daos_server", "version": product, "daos_version": daos})
+            json!({"name": "daos_server", "version": product, "daos_version": daos})
         );
     }
     format!("daos_server version {product} (DAOS {daos} on the wire)\n")
+}
+
+/// What a command for local storage says in JSON when it failed as a whole.
+pub fn failure_data(fault: &Fault) -> Value {
+    json!({"error": fault.description, "code": fault.code, "resolution": fault.resolution})
 }
 
 /// Prints a result. A reader that has gone away is not an error.

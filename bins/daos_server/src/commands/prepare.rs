@@ -5,9 +5,9 @@ use daos_control::Fault;
 use daos_control::config::Surroundings;
 use daos_control::prepare::{NvmePrepareAsk, prepare_nvme, reset_nvme};
 use daos_control::server::providers_of_this_host;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::print;
+use super::{failure_data, print};
 use crate::cli::{Global, NvmeLists, NvmeOptions, NvmePrepare, Prepare};
 
 /// What came of one kind of storage.
@@ -15,6 +15,12 @@ struct Part {
     text: String,
     data: Value,
     faults: Vec<Fault>,
+}
+
+impl Part {
+    fn failed(fault: Fault) -> Self {
+        Self { text: String::new(), data: failure_data(&fault), faults: vec![fault] }
+    }
 }
 
 /// `storage prepare`: NVMe first, then persistent memory; an error of one does not keep the other from being tried (R85, R86).
@@ -81,11 +87,7 @@ fn nvme_part(global: &Global, ask: &NvmePrepareAsk, back: bool) -> Result<Part> 
     });
     let part = match done {
         Ok(done) => Part { text: done.text(), data: done.data(), faults: done.faults() },
-        Err(fault) => Part {
-            text: String::new(),
-            data: json!({"error": fault.description, "code": fault.code}),
-            faults: vec![fault],
-        },
+        Err(fault) => Part::failed(fault),
     };
     if !global.json {
         print(&part.text)?;
@@ -97,11 +99,7 @@ fn nvme_part(global: &Global, ask: &NvmePrepareAsk, back: bool) -> Result<Part> 
 fn scm_part(global: &Global, options: &Prepare) -> Result<Part> {
     match super::scm::of_storage_prepare(global, options) {
         Ok(done) => Ok(Part { text: done.text(), data: done.data(), faults: Vec::new() }),
-        Err(error) => {
-            let fault = error.downcast::<Fault>()?;
-            let data = json!({"error": fault.description, "code": fault.code});
-            Ok(Part { text: String::new(), data, faults: vec![fault] })
-        }
+        Err(error) => Ok(Part::failed(error.downcast::<Fault>()?)),
     }
 }
 

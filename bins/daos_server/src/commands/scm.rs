@@ -9,7 +9,7 @@ use daos_control::config::Surroundings;
 use daos_control::prepare::{PmemAsk, PmemPrepared, plan_pmem, provision_pmem};
 use daos_control::server::providers_of_this_host;
 
-use super::print;
+use super::{failure_data, print};
 use crate::cli::{Global, Prepare, Scm};
 
 /// How often one command looks anew. Once is enough, unless somebody else disables regions meanwhile.
@@ -29,11 +29,13 @@ pub fn run(global: &Global, command: &Scm) -> Result<()> {
             (PmemAsk::Reset { socket: sockets.socket, memory_mode: *memory_mode }, *force)
         }
     };
-    let done = ask_and_do(global, ask, force)?;
+    let done = ask_and_do(global, ask, force);
     if global.json {
-        print(&format!("{:#}\n", done.data()))?;
+        let failed = done.as_ref().err().and_then(|error| error.downcast_ref::<Fault>());
+        let data = done.as_ref().ok().map(PmemPrepared::data).or(failed.map(failure_data));
+        data.map_or(Ok(()), |data| print(&format!("{data:#}\n")))?;
     }
-    Ok(())
+    done.map(drop)
 }
 
 /// The part of `storage prepare` that is about persistent memory.

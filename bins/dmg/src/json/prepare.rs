@@ -19,20 +19,22 @@ pub fn prepared(
     })
 }
 
+/// The keys of `daos_server -j nvme prepare`, so that one program reads both.
 fn value(prepared: &PreparedNvme) -> Value {
     let controllers = prepared.controllers.iter().map(|controller| match &controller.driver {
-        Ok(driver) => json!({"pci_addr": controller.address, "driver": driver, "error": ""}),
-        Err(fault) => {
-            json!({"pci_addr": controller.address, "driver": "", "error": fault.description})
-        }
+        Ok(driver) => json!({"address": controller.address, "driver": driver}),
+        Err(fault) => json!({
+            "address": controller.address,
+            "error": fault.description,
+            "code": fault.code,
+            "resolution": fault.resolution,
+        }),
     });
-    let nodes = prepared
-        .nodes
-        .iter()
-        .map(|node| json!({"numa_node_index": node.node, "hugepages_total": node.hugepages}));
+    let nodes =
+        prepared.nodes.iter().map(|node| json!({"node": node.node, "pages": node.hugepages}));
     json!({
-        "nvme_devices": controllers.collect::<Vec<_>>(),
-        "numa_nodes": nodes.collect::<Vec<_>>(),
+        "controllers": controllers.collect::<Vec<_>>(),
+        "hugepages": nodes.collect::<Vec<_>>(),
         "notices": prepared.notices,
     })
 }

@@ -39,8 +39,8 @@ fn r72_hosts_are_prepared_side_by_side() {
     let group =
         json["response"]["HostPrepared"].as_object().unwrap().values().next().unwrap().clone();
     assert_eq!(group["hosts"], format!("127.0.0.[2-3]:{}", first.port()));
-    assert_eq!(group["prepared"]["nvme_devices"][1]["driver"], "vfio-pci");
-    assert_eq!(group["prepared"]["numa_nodes"][1]["hugepages_total"], 2048);
+    assert_eq!(group["prepared"]["controllers"][1]["driver"], "vfio-pci");
+    assert_eq!(group["prepared"]["hugepages"][1], serde_json::json!({"node": 1, "pages": 2048}));
     let asked: ours::PrepareNvmeReq = second.calls(PREPARE)[0].message();
     assert_eq!(asked.allow.as_deref(), Some("0000:81:00.0 000:2 0000:82:00.0"));
     assert_eq!((asked.pages, asked.user.as_deref()), (Some(4096), Some("bob")));
@@ -62,6 +62,15 @@ fn a_controller_in_use_is_told_beside_the_others() {
     });
     let server = Fake::on("127.0.0.2").answers(PREPARE, answer);
     Dmg::new(server.port(), "storage p -n").run().is("storage_prepare_in_use");
+    // The keys of `daos_server -j nvme prepare`; a program can tell faults apart by their number.
+    let json = Dmg::new(server.port(), "storage p -n -j").run().json();
+    let hosts = json["response"]["HostPrepared"].as_object().unwrap();
+    let told = &hosts.values().next().unwrap()["prepared"]["controllers"][1];
+    let expected = serde_json::json!({
+        "address": "0000:82:00.0", "error": "0000:82:00.0: in use: mounted on /data", "code": 1225,
+        "resolution": "unmount it",
+    });
+    assert_eq!(*told, expected);
 }
 
 /// R84, R85: a reset is another call; without `-n` it is said that persistent memory is not meant.
