@@ -100,7 +100,7 @@ pub struct Facts {
     pub scm_devices: Vec<(PathBuf, bool)>,
     /// The program of the data plane, or why there is none; `None` where none is wanted.
     pub engine_program: Option<Result<PathBuf, Fault>>,
-    /// Programs that the server runs.
+    /// Programs that the server runs, and the library that it loads.
     pub tools: Vec<ToolFacts>,
     /// Directories it writes to.
     pub places: Vec<PlaceFacts>,
@@ -134,15 +134,20 @@ pub struct PmemFacts {
     pub numa_node: Option<u32>,
 }
 
-/// A program that the server runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The library through which modules are looked at and prepared.
+pub const LIBIPMCTL: &str = "libipmctl.so.5";
+
+/// A program that the server runs, or a library that it loads.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ToolFacts {
     /// Its name.
     pub name: &'static str,
-    /// Where it is; `None` when it is in no directory that was looked at.
+    /// Where it is, or the name by which it was loaded; `None` when it is in no directory that was looked at.
     pub path: Option<PathBuf>,
     /// Its version, where it was asked and answered.
     pub version: Option<String>,
+    /// Why it must not or cannot be used, when that is so.
+    pub problem: Option<String>,
 }
 
 /// What a directory is for.

@@ -34,7 +34,7 @@ pub use self::{
     check::check,
     device_names::DeviceNames,
     facts::{
-        ClockFacts, ControllerFacts, Facts, HostFacts, ModuleState, Modules, PlaceFacts,
+        ClockFacts, ControllerFacts, Facts, HostFacts, LIBIPMCTL, ModuleState, Modules, PlaceFacts,
         PlacePurpose, PmemFacts, PortFacts, PortHolder, PortPurpose, ToolFacts,
     },
     keys::{Asked, ConfigKeys},

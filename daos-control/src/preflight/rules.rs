@@ -105,8 +105,8 @@ rules! {
         "The program of the data plane is installed",
         "the directories of `PATH`, that of `daos_server`";
     Tools "tools" false [MISSING_SOFTWARE_DEPENDENCY, BAD_VERSION_SOFTWARE_DEPENDENCY, BLOCKDEV_TOOL_MISSING, HOST_TOOL]
-        "`blkid`, `mkfs.ext4`, `ndctl` and `ipmctl` are there where the configured storage needs them, in usable versions",
-        "the directories of `PATH` and of the system; `ipmctl version`";
+        "`blkid`, `mkfs.ext4`, `ndctl` and `libipmctl.so.5` are there where the configured storage needs them, in usable versions",
+        "the directories of `PATH` and of the system; `ndctl --version`; the library, loaded";
     Directories "directories" false [HOST_DIRECTORY]
         "Directories for state, sockets, logs and metadata exist where the server does not make them, and can be written",
         "access, statfs";

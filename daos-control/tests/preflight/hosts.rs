@@ -8,8 +8,8 @@ use daos_control::config::{CommandLine, HostMemory, Loaded, Surroundings, parse}
 use daos_control::network::{Interface, NetDevClass, Network};
 use daos_control::preflight::{
     Asked, ClockFacts, ConfigKeys, ControllerFacts, DeviceNames, Facts, Finding, HostFacts,
-    ModuleState, Modules, PlaceFacts, PlacePurpose, PmemFacts, PortFacts, PortPurpose, Severity,
-    ToolFacts, check,
+    LIBIPMCTL, ModuleState, Modules, PlaceFacts, PlacePurpose, PmemFacts, PortFacts, PortPurpose,
+    Severity, ToolFacts, check,
 };
 use daos_control::scan::NodeMemory;
 
@@ -60,8 +60,8 @@ pub fn place(purpose: PlacePurpose, key: &str, path: &str) -> PlaceFacts {
 }
 
 fn tool(name: &'static str) -> ToolFacts {
-    let version = (name == "ipmctl").then(|| "03.00.00.0468".to_owned());
-    ToolFacts { name, path: Some(PathBuf::from("/usr/bin").join(name)), version }
+    let version = (name == LIBIPMCTL).then(|| "03.00.00.0468".to_owned());
+    ToolFacts { name, path: Some(PathBuf::from("/usr/bin").join(name)), version, problem: None }
 }
 
 /// What a start sees of a host that is ready for everything below, by a plain user.
@@ -108,7 +108,7 @@ pub fn facts() -> Facts {
             .into(),
         scm_devices: [0, 1].map(|node| (format!("/dev/pmem{node}").into(), true)).into(),
         engine_program: Some(Ok("/usr/bin/daos_engine".into())),
-        tools: ["blkid", "mkfs.ext4", "ndctl", "ipmctl"].map(tool).into(),
+        tools: ["blkid", "mkfs.ext4", "ndctl", LIBIPMCTL].map(tool).into(),
         places: vec![
             place(PlacePurpose::State, "state_dir", "/var/lib/daos_server"),
             place(PlacePurpose::Sockets, "socket_dir", "/run/daos"),

@@ -6,8 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use daos_control::config::Surroundings;
-use daos_control::preflight::{ModuleState, PlacePurpose, Preflight, Roots, Severity, observe};
+use daos_control::preflight::{
+    LIBIPMCTL, ModuleState, PlacePurpose, Preflight, Roots, Severity, observe,
+};
 use daos_storage_nvme::linux::{self, LinuxNvme};
+use daos_storage_scm::linux::LinuxScm;
 
 fn write(root: &Path, path: &str, text: &str) {
     let path = root.join(path);
@@ -56,9 +59,11 @@ fn kernel(root: &Path) -> Roots {
     write(root, "sys/class/block/pmem1/device/numa_node", "1\n");
     write(root, "sys/class/block/pmem1p1/partition", "1\n");
     write(root, "bin/ipmctl", "#!/bin/sh\necho 'Command Line Interface Version 02.00.00.3814'\n");
-    write(root, "bin/ndctl", "no program\n");
-    let program = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(root.join("bin/ipmctl"), program).expect("a program");
+    write(root, "bin/ndctl", "#!/bin/sh\necho 77\n");
+    for name in ["ipmctl", "ndctl"] {
+        let program = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(root.join("bin").join(name), program).expect("a program");
+    }
     Roots {
         sys: root.join("sys"),
         proc: root.join("proc"),
@@ -102,20 +107,17 @@ async fn a_made_up_kernel_is_read_as_it_shows_itself() {
     assert_eq!(controllers[0].device, Some((roots.dev.join("vfio/7"), true)));
     assert_eq!(facts.pmem.len(), 1, "partitions are not listed");
     assert_eq!((facts.pmem[0].name.as_str(), facts.pmem[0].numa_node), ("pmem1", Some(1)));
-    let found: Vec<_> = facts
-        .tools
-        .iter()
-        .map(|tool| (tool.name, tool.path.is_some(), tool.version.as_deref()))
-        .collect();
+    let [blkid, mkfs, ndctl, library] = facts.tools.as_slice() else { panic!("{:?}", facts.tools) };
     assert_eq!(
-        found,
-        [
-            ("blkid", false, None),
-            ("mkfs.ext4", false, None),
-            ("ndctl", false, None),
-            ("ipmctl", true, Some("02.00.00.3814"))
-        ]
+        [blkid, mkfs].map(|tool| (tool.name, &tool.path)),
+        [("blkid", &None), ("mkfs.ext4", &None)]
     );
+    assert_eq!((ndctl.name, ndctl.path.clone()), ("ndctl", Some(roots.programs[0].join("ndctl"))));
+    assert_eq!(ndctl.version.as_deref(), Some("77"));
+    // Not what a program of that name says: the library is what will be loaded.
+    let loaded = LinuxScm::new().tool_versions().await.remove(0);
+    assert_eq!((library.name, &library.version), (LIBIPMCTL, &loaded.version));
+    assert_eq!(library.problem, loaded.problem);
     assert_eq!(facts.places.len(), 1);
     assert_eq!((facts.places[0].purpose, facts.places[0].writable), (PlacePurpose::State, true));
     assert!(facts.clock.is_ok(), "{:?}", facts.clock);

@@ -6,7 +6,8 @@ use daos_control::Fault;
 use daos_control::network::NetDevClass;
 use daos_control::preflight::rules::ALL;
 use daos_control::preflight::{
-    ClockFacts, Facts, Finding, HostFacts, ModuleState, PlacePurpose, PortHolder, Severity, check,
+    ClockFacts, Facts, Finding, HostFacts, LIBIPMCTL, ModuleState, PlacePurpose, PortHolder,
+    Severity, check,
 };
 
 use crate::hosts::{
@@ -377,13 +378,16 @@ fn tools() {
         [row(Severity::Error, 1479, "mkfs.ext4")]
     );
     assert_eq!(told(&pmem_and_nvme(""), &without("ndctl")), [row(Severity::Warning, 1, "ndctl")]);
-    assert_eq!(told(&pmem_and_nvme(""), &without("ipmctl")), [row(Severity::Notice, 1, "ipmctl")]);
+    assert_eq!(
+        told(&pmem_and_nvme(""), &without(LIBIPMCTL)),
+        [row(Severity::Notice, 1, LIBIPMCTL)]
+    );
     let mut bad = facts();
-    for tool in bad.tools.iter_mut().filter(|tool| tool.name == "ipmctl") {
-        tool.version = Some("02.00.00.3814".to_owned());
+    for tool in bad.tools.iter_mut().filter(|tool| tool.name == LIBIPMCTL) {
+        tool.problem = Some("libipmctl.so.5 02.00.00.3814 must not be used".to_owned());
     }
-    assert_eq!(told(&pmem_and_nvme(""), &bad), [row(Severity::Error, 2, "ipmctl")]);
-    assert_eq!(told(&ram_and_nvme(""), &bad), [row(Severity::Warning, 2, "ipmctl")]);
+    assert_eq!(told(&pmem_and_nvme(""), &bad), [row(Severity::Error, 2, LIBIPMCTL)]);
+    assert_eq!(told(&ram_and_nvme(""), &bad), [row(Severity::Warning, 2, LIBIPMCTL)]);
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! Kernel modules and programs that the configured storage needs (R109, R113, R151).
 
-use daos_storage_scm::linux::BAD_IPMCTL_VERSIONS;
-
-use super::super::facts::{Facts, ModuleState, ToolFacts};
+use super::super::facts::{Facts, LIBIPMCTL, ModuleState, ToolFacts};
 use super::super::rules::Rule;
 use super::{Findings, Problem};
 use crate::config::{BdevMedia, EngineConfig, ScmTier};
@@ -83,7 +81,7 @@ enum Need {
     None,
 }
 
-/// The programs the configured storage needs.
+/// The programs and the library that the configured storage needs.
 pub(super) fn tools(findings: &mut Findings<'_>, facts: &Facts) {
     let engines = findings.asked().map(|asked| &asked.config.engines);
     let any =
@@ -93,7 +91,7 @@ pub(super) fn tools(findings: &mut Findings<'_>, facts: &Facts) {
         let need = match tool.name {
             "blkid" if blocks => Need::Required,
             "mkfs.ext4" if dcpm => Need::Required,
-            "ndctl" | "ipmctl" if dcpm => Need::ToPrepare,
+            "ndctl" | LIBIPMCTL if dcpm => Need::ToPrepare,
             _ => Need::None,
         };
         one_tool(findings, tool, &need);
@@ -111,8 +109,8 @@ fn one_tool(findings: &mut Findings<'_>, tool: &ToolFacts, need: &Need) {
         };
         match need {
             Need::Required => findings.require(problem("is not installed")),
-            Need::ToPrepare if name == "ipmctl" => findings.notice(problem(
-                "is not installed; Intel's modules are neither shown nor prepared without its library",
+            Need::ToPrepare if name == LIBIPMCTL => findings.notice(problem(
+                "is not installed; Intel's modules are neither shown nor prepared without it",
             )),
             Need::ToPrepare => findings
                 .warn(problem("is not installed; persistent memory cannot be prepared without it")),
@@ -125,15 +123,15 @@ fn one_tool(findings: &mut Findings<'_>, tool: &ToolFacts, need: &Need) {
     };
     let path = path.display().to_string();
     let version = tool.version.as_deref().unwrap_or_default();
-    if name == "ipmctl" && BAD_IPMCTL_VERSIONS.contains(&version) {
+    if let Some(why) = &tool.problem {
         let problem = Problem::new(
             Rule::Tools,
             code::BAD_VERSION_SOFTWARE_DEPENDENCY,
-            format!("version {version} damages the platform data of persistent memory modules"),
-            "install a later version of ipmctl before anything is prepared",
+            format!("cannot be used: {why}"),
+            format!("install a later version of {package} before anything is prepared"),
         )
         .about(name)
-        .seen(&format!("{path} version"), version);
+        .seen(&format!("version of {path}"), version);
         return match need {
             Need::None => findings.warn(problem),
             _ => findings.require(problem),
@@ -149,7 +147,7 @@ fn package(tool: &str) -> Option<(&'static str, i32)> {
         "blkid" => ("util-linux", code::BLOCKDEV_TOOL_MISSING),
         "mkfs.ext4" => ("e2fsprogs", code::HOST_TOOL),
         "ndctl" => ("ndctl", code::MISSING_SOFTWARE_DEPENDENCY),
-        "ipmctl" => ("ipmctl", code::MISSING_SOFTWARE_DEPENDENCY),
+        LIBIPMCTL => ("libipmctl", code::MISSING_SOFTWARE_DEPENDENCY),
         _ => return None,
     })
 }

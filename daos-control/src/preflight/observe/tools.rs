@@ -1,36 +1,41 @@
-//! Programs that the server runs: where they are, and the version of the one whose version matters.
+//! What the server runs or loads: where its programs are, and the tools of persistent memory as the server itself would use them.
 
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
+use std::path::PathBuf;
 
+use daos_storage_scm::linux::LinuxScm;
 use rustix::fs::{Access, access};
 
 use super::Roots;
 use crate::config::DataPlane;
 use crate::engine_command::binary_name;
 use crate::fault::Fault;
-use crate::preflight::ToolFacts;
+use crate::preflight::facts::{LIBIPMCTL, ToolFacts};
 use crate::supervisor::find_program;
 
-/// How long a program may take to say its version.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// The programs, and the word with which one is asked for its version.
-const TOOLS: [(&str, Option<&str>); 4] =
-    [("blkid", None), ("mkfs.ext4", None), ("ndctl", None), ("ipmctl", Some("version"))];
+/// The programs.
+const PROGRAMS: [&str; 3] = ["blkid", "mkfs.ext4", "ndctl"];
 
-/// Looks for all of them.
+/// Looks for all of them. The version of libipmctl is that of the library which is loaded to look at modules: a program of that name
+/// may be another one, and need not be there.
 pub(super) async fn find(roots: &Roots) -> Vec<ToolFacts> {
-    let mut found = Vec::new();
-    for (name, ask) in TOOLS {
-        let path = search(roots, name);
-        let version = match (&path, ask) {
-            (Some(path), Some(word)) => version(path, word).await,
-            _ => None,
-        };
-        found.push(ToolFacts { name, path, version });
-    }
-    found
+    let provider = LinuxScm::new().with_tool_dirs(roots.programs.clone());
+    let versions = provider.tool_versions().await;
+    let of = |name: &str| versions.iter().find(|tool| tool.tool == name);
+    let program = |name: &'static str| ToolFacts {
+        name,
+        path: search(roots, name),
+        version: of(name).and_then(|tool| tool.version.clone()),
+        problem: of(name).and_then(|tool| tool.problem.clone()),
+    };
+    let library = of(LIBIPMCTL);
+    let there = library.filter(|tool| tool.version.is_some() || tool.problem.is_some());
+    let library = ToolFacts {
+        name: LIBIPMCTL,
+        path: there.map(|_| PathBuf::from(LIBIPMCTL)),
+        version: library.and_then(|tool| tool.version.clone()),
+        problem: library.and_then(|tool| tool.problem.clone()),
+    };
+    PROGRAMS.map(program).into_iter().chain([library]).collect()
 }
 
 /// The program of the data plane, as a start looks for it.
@@ -43,15 +48,4 @@ pub(super) fn engine_program(plane: DataPlane) -> Result<PathBuf, Fault> {
 fn search(roots: &Roots, name: &str) -> Option<PathBuf> {
     let runs = |path: &PathBuf| path.is_file() && access(path, Access::EXEC_OK).is_ok();
     roots.programs.iter().map(|directory| directory.join(name)).find(runs)
-}
-
-/// The first word with a digit and a dot in what the program prints: `… Version 02.00.00.3830`.
-async fn version(program: &Path, word: &str) -> Option<String> {
-    let mut command = tokio::process::Command::new(program);
-    command.arg(word).env("LC_ALL", "C").stdin(Stdio::null()).stderr(Stdio::null());
-    let output = tokio::time::timeout(PATIENCE, command.kill_on_drop(true).output()).await;
-    let text = String::from_utf8(output.ok()?.ok()?.stdout).ok()?;
-    let is_version =
-        |word: &&str| word.contains('.') && word.starts_with(|c: char| c.is_ascii_digit());
-    text.split_whitespace().find(is_version).map(str::to_owned)
 }
