@@ -53,8 +53,12 @@ fn ports() -> impl Strategy<Value = Vec<FabricPort>> {
 
 fn host() -> impl Strategy<Value = HostFacts> {
     let pmem = vec((0..4u32, 1..1u64 << 40), 0..4).prop_map(|list| {
-        let device =
-            |(number, (node, bytes))| Pmem { device: format!("/dev/pmem{number}"), node, bytes };
+        let device = |(number, (node, bytes))| Pmem {
+            device: format!("/dev/pmem{number}"),
+            node,
+            bytes,
+            obstacle: None,
+        };
         (0..).zip(list).map(|(number, entry): (u32, _)| device((number, entry))).collect::<Vec<_>>()
     });
     let ssds = vec((0..4u32, 0..1u64 << 50, any::<bool>(), 0..8u8), 0..12).prop_map(|list| {
@@ -176,7 +180,7 @@ fn files_are_written_for_each_host_and_never_over_others() {
             class: 1,
             priority: 5,
         }],
-        pmem: vec![Pmem { device: "/dev/pmem0".into(), node: 0, bytes: 1 << 30 }],
+        pmem: vec![Pmem { device: "/dev/pmem0".into(), node: 0, bytes: 1 << 30, obstacle: None }],
         ssds: Vec::new(),
         problems: Vec::new(),
     };

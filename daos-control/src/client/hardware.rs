@@ -1,7 +1,8 @@
-//! What many hosts have, for proposing their configurations: the storage scan, the network scan and the obstacles of each.
+//! What many hosts have, for proposing their configurations: the storage scan, the network scan and the state of the devices of each.
 
 use std::collections::BTreeMap;
 
+use super::devices::{HostDevices, bars};
 use super::error::ClientError;
 use super::hosts::{Client, DEFAULT_TIMEOUT};
 use super::network::HostFabric;
@@ -10,35 +11,34 @@ use super::{HostAddr, HostResults, wire};
 use crate::generate::{FabricPort, HostFacts, Pmem, Ssd, node_of};
 
 /// What is not known of a host with a stock server.
-const UNKNOWN_USE: &str = "whether SSDs are in use; the server has no service that tells";
+const UNKNOWN_USE: &str =
+    "whether SSDs and persistent memory are in use; the server has no service that tells";
+/// What came or went between two looks is not proposed.
+const UNTOLD: &str = "the server did not say whether it is in use";
 
 impl Client {
-    /// Asks every host for its storage, for all its fabric interfaces, and which SSDs are in use. A host counts as failed when any of these
+    /// Asks every host for its storage, for all its fabric interfaces, and which devices are in use. A host counts as failed when any of these
     /// does; a stock server that does not say what is in use has a problem in its facts.
     pub async fn hardware(&self) -> HostResults<HostFacts> {
-        let (storage, fabrics, obstacles) = futures_util::join!(
+        let (storage, fabrics, devices) = futures_util::join!(
             self.storage_scan(ScanDetail::Full),
             self.network_scan(Some("all")),
-            self.ask_hosts(DEFAULT_TIMEOUT, wire::server::obstacles),
+            self.ask_hosts(DEFAULT_TIMEOUT, wire::server::devices),
         );
         let mut failures: BTreeMap<HostAddr, ClientError> = BTreeMap::new();
         for (host, error) in
-            storage.failures.into_iter().chain(fabrics.failures).chain(obstacles.failures)
+            storage.failures.into_iter().chain(fabrics.failures).chain(devices.failures)
         {
             failures.entry(host).or_insert(error);
         }
         let fabric_of: BTreeMap<HostAddr, HostFabric> = fabrics.answers.into_iter().collect();
-        let obstacles_of: BTreeMap<HostAddr, _> = obstacles.answers.into_iter().collect();
+        let devices_of: BTreeMap<HostAddr, _> = devices.answers.into_iter().collect();
         let answers = storage.answers.into_iter().filter_map(|(host, storage)| {
-            let (fabric, obstacles) = (fabric_of.get(&host)?, obstacles_of.get(&host)?);
+            let (fabric, devices) = (fabric_of.get(&host)?, devices_of.get(&host)?);
             let mut facts = facts(self.name_of(&host), storage, fabric);
-            match obstacles {
+            match devices {
                 None => facts.problems.push(UNKNOWN_USE.to_owned()),
-                Some(obstacles) => {
-                    for ssd in &mut facts.ssds {
-                        ssd.obstacle = obstacles.get(&ssd.address).cloned();
-                    }
-                }
+                Some(devices) => add_obstacles(&mut facts, devices),
             }
             Some((host, facts))
         });
@@ -51,6 +51,19 @@ impl Client {
             _ => host.host().to_owned(),
         }
     }
+}
+
+fn add_obstacles(facts: &mut HostFacts, devices: &HostDevices) {
+    let untold = || Some(UNTOLD.to_owned());
+    for ssd in &mut facts.ssds {
+        let state = devices.controllers.get(&ssd.address);
+        ssd.obstacle = state.map_or_else(untold, |state| bars(&state.obstacles));
+    }
+    for pmem in &mut facts.pmem {
+        let state = devices.namespaces.get(pmem.device.trim_start_matches("/dev/"));
+        pmem.obstacle = state.map_or_else(untold, |state| bars(&state.obstacles));
+    }
+    facts.problems.extend(devices.problems.iter().cloned());
 }
 
 fn facts(name: String, storage: HostStorage, fabric: &HostFabric) -> HostFacts {
@@ -75,6 +88,7 @@ fn facts(name: String, storage: HostStorage, fabric: &HostFabric) -> HostFacts {
                 device: format!("/dev/{}", namespace.block_device),
                 node: namespace.numa_node,
                 bytes: namespace.size,
+                obstacle: None,
             })
             .collect(),
         ssds: storage.nvme.iter().filter(|found| is_address(&found.pci_address)).map(ssd).collect(),

@@ -29,6 +29,7 @@
 
 mod config;
 pub(crate) mod connect;
+mod devices;
 mod dial;
 mod error;
 mod fanout;
@@ -53,6 +54,7 @@ pub(crate) mod wire;
 pub use config::{
     ClientConfig, DEFAULT_PORT, DEFAULT_SYSTEM_NAME, MAX_SYSTEM_NAME, Transport, default_paths,
 };
+pub use devices::{DeviceState, HostDevices, Obstacle, PmemState};
 pub use error::ClientError;
 pub use fanout::HostResults;
 pub use host_list::{HostAddr, HostListError, HostListProblem, HostSet, MAX_HOSTS};

@@ -94,6 +94,11 @@ pub(super) fn plan(host: &HostFacts, fabric: Fabric<'_>, options: &Options) -> H
             plan.notes.push(format!("SSD {} is left out: {obstacle}", ssd.address));
         }
     }
+    for pmem in host.pmem.iter().filter(|_| !options.tmpfs) {
+        if let Some(obstacle) = &pmem.obstacle {
+            plan.notes.push(format!("{} is left out: {obstacle}", pmem.device));
+        }
+    }
     let mut carrying: Vec<(u32, Node<'_>)> = Vec::new();
     let mut lacks = Vec::new();
     for (number, node) in nodes(host, fabric, options) {
@@ -107,6 +112,8 @@ pub(super) fn plan(host: &HostFacts, fabric: Fabric<'_>, options: &Options) -> H
         }
     }
     if !enough(&mut carrying, options, &mut plan, &lacks) {
+        // What could not be seen or was left out may be all that is missing.
+        plan.lacks.append(&mut plan.notes);
         return plan;
     }
     plan.notes.extend(lacks.into_iter().map(|lack| format!("no engine there: {lack}")));
@@ -135,7 +142,7 @@ fn nodes<'a>(
             node.ports.push(port);
         }
     }
-    for pmem in host.pmem.iter().filter(|_| !options.tmpfs) {
+    for pmem in host.pmem.iter().filter(|pmem| !options.tmpfs && pmem.obstacle.is_none()) {
         nodes.entry(pmem.node).or_default().pmem.push(pmem);
     }
     for ssd in host.ssds.iter().filter(|ssd| !options.without_ssds() && ssd.obstacle.is_none()) {

@@ -41,6 +41,8 @@ pub struct Pmem {
     pub node: u32,
     /// Size in bytes.
     pub bytes: u64,
+    /// Why it must not be proposed, if the host told.
+    pub obstacle: Option<String>,
 }
 
 /// An NVMe controller.

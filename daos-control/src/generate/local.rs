@@ -5,6 +5,7 @@ use daos_storage_nvme::model::Obstacle;
 use daos_storage_scm::model::Discovered;
 
 use super::facts::{FabricPort, HostFacts, Pmem, Ssd, node_of};
+use super::pmem::pmem_obstacles;
 use crate::network::FabricScan;
 use crate::scan::HostStorage;
 
@@ -22,6 +23,7 @@ pub fn host_facts(name: &str, storage: &HostStorage, network: &FabricScan) -> Ho
                 device: format!("/dev/{}", namespace.blockdev),
                 node: namespace.numa_node,
                 bytes: namespace.size,
+                obstacle: in_words(&pmem_obstacles(namespace)),
             }));
         }
         Err(fault) => problems.push(fault.to_string()),
@@ -52,22 +54,22 @@ pub fn host_facts(name: &str, storage: &HostStorage, network: &FabricScan) -> Ho
 }
 
 fn ssd(found: &NvmeController) -> Ssd {
-    let obstacles = obstacles(found);
+    let obstacles = found.obstacles.iter().filter(|each| keeps_out(each));
+    let obstacles: Vec<String> = obstacles.map(ToString::to_string).collect();
     Ssd {
         address: found.address.to_string(),
         node: node_of(found.socket),
         bytes: found.capacity_bytes(),
-        obstacle: (!obstacles.is_empty()).then(|| obstacles.join(", ")),
+        obstacle: in_words(&obstacles),
     }
 }
 
-/// Why a controller must not be proposed, in words.
-pub(crate) fn obstacles(found: &NvmeController) -> Vec<String> {
-    found.obstacles.iter().filter(|each| keeps_out(each)).map(ToString::to_string).collect()
+fn in_words(obstacles: &[String]) -> Option<String> {
+    (!obstacles.is_empty()).then(|| obstacles.join(", "))
 }
 
 /// Being prepared for engines, or listed for none yet, is what a proposal is for.
-fn keeps_out(obstacle: &Obstacle) -> bool {
+pub(crate) fn keeps_out(obstacle: &Obstacle) -> bool {
     !matches!(obstacle, Obstacle::BoundTo { .. } | Obstacle::Unbound | Obstacle::NotListed)
 }
 

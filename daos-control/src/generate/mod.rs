@@ -27,6 +27,8 @@ mod file;
 #[cfg(feature = "server")]
 mod local;
 mod options;
+#[cfg(feature = "server")]
+mod pmem;
 #[cfg(test)]
 mod tests;
 mod yaml;
@@ -39,6 +41,8 @@ pub use file::write_files;
 #[cfg(feature = "server")]
 pub use local::host_facts;
 #[cfg(feature = "server")]
-pub(crate) use local::obstacles;
+pub(crate) use local::keeps_out;
 pub use options::{NetClass, Options};
+#[cfg(feature = "server")]
+pub(crate) use pmem::pmem_obstacles;
 pub use yaml::HostConfig;

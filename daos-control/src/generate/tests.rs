@@ -25,7 +25,12 @@ fn host(name: &str) -> HostFacts {
         cores_per_node: 16,
         ports: (0..2).flat_map(both).collect(),
         pmem: (0..2)
-            .map(|node| Pmem { device: format!("/dev/pmem{node}"), node, bytes: 1 << 40 })
+            .map(|node| Pmem {
+                device: format!("/dev/pmem{node}"),
+                node,
+                bytes: 1 << 40,
+                obstacle: None,
+            })
             .collect(),
         ssds: (0..4).map(|n| ssd(&format!("0000:8{n}:00.0"), n / 2, 1000)).collect(),
         problems: Vec::new(),
@@ -225,4 +230,28 @@ fn targets_leave_room_for_helpers_and_are_shared_by_ssds() {
     for (cores, ssds, wanted) in cases {
         assert_eq!(streams(cores, ssds), wanted, "{cores} cores, {ssds} SSDs");
     }
+}
+
+/// As SSDs: what an engine cannot use is left out, and why is told, also when nothing is left.
+#[test]
+fn persistent_memory_that_cannot_be_used_is_left_out() {
+    let mut first = host("n1");
+    first.pmem[0].obstacle = Some("mounted on /data".into());
+    let spare = Pmem { device: "/dev/pmem2".into(), node: 0, bytes: 1 << 40, obstacle: None };
+    first.pmem.push(spare);
+    let proposal = propose(&[first.clone()], &Options::default()).expect("a proposal");
+    let scm = |engine: usize| proposal.configs[0].engines[engine].scm.clone();
+    assert_eq!(scm(0), ScmProposal::Pmem("/dev/pmem2".into()));
+    assert_eq!(scm(1), ScmProposal::Pmem("/dev/pmem1".into()));
+    assert!(notes(&proposal).contains("n1: /dev/pmem0 is left out: mounted on /data"));
+
+    for pmem in &mut first.pmem {
+        pmem.obstacle = Some("in mode raw, and engines need fsdax".into());
+    }
+    let refused = propose(&[first.clone()], &Options::default()).expect_err("nothing is left");
+    let text = refused.to_string();
+    assert!(text.contains("/dev/pmem1 is left out: in mode raw, and engines need fsdax"), "{text}");
+    let tmpfs = Options { tmpfs: true, ..Options::default() };
+    let proposal = propose(&[first], &tmpfs).expect("RAM needs none");
+    assert!(!notes(&proposal).contains("pmem"), "{}", notes(&proposal));
 }

@@ -85,7 +85,7 @@ const TABLE: &[(&str, &[Component])] = &[
     ("/daosx.v1.Prepare/ResetNvme", ADMIN),
     ("/daosx.v1.Pmem/Scan", ADMIN),
     ("/daosx.v1.Host/State", ADMIN_SERVER),
-    ("/daosx.v1.Hardware/Obstacles", ADMIN),
+    ("/daosx.v1.Hardware/Devices", ADMIN),
     ("/daosx.v1.Members/Events", ADMIN_SERVER),
     ("/daosx.v1.Members/Follow", ADMIN_SERVER),
     ("/daosx.v1.Members/Exclude", ADMIN),

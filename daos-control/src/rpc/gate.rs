@@ -118,7 +118,7 @@ addressed! {
         daosx::v1::PreflightReq;
     none: daosx::v1::ReplicaMessage, ctl::NetworkScanReq, ctl::RanksReq, ctl::StorageFormatReq, ctl::StorageScanReq,
         daosx::v1::ApplyFormatReq, daosx::v1::PlanFormatReq, daosx::v1::StateReq, shared::ClusterEventReq,
-        daosx::v1::RejoinReq, daosx::v1::PrepareNvmeReq, daosx::v1::ResetNvmeReq, daosx::v1::ObstaclesReq,
+        daosx::v1::RejoinReq, daosx::v1::PrepareNvmeReq, daosx::v1::ResetNvmeReq, daosx::v1::DevicesReq,
         daosx::v1::PmemScanReq,
 }
 
@@ -132,7 +132,7 @@ answers! {
         mgmt::SystemGetPropResp, mgmt::SystemQueryResp, mgmt::SystemStartResp, mgmt::SystemStopResp,
         daosx::v1::ReplicaMessage, daosx::v1::ReplicaStatusResp, daosx::v1::EnlistResp,
         daosx::v1::DismissResp, daosx::v1::ReplicaSetResp, daosx::v1::PrepareNvmeResp,
-        daosx::v1::PreflightResp, daosx::v1::ObstaclesResp,
+        daosx::v1::PreflightResp, daosx::v1::DevicesResp,
         daosx::v1::PmemScanResp,
 }
 

@@ -1,12 +1,16 @@
-//! `daosx.v1.Hardware`: why controllers of this host must not be given to an engine, for those who propose configurations.
+//! `daosx.v1.Hardware`: what keeps devices of this host from being used, for scans and for those who propose configurations.
 
+use daos_proto::daosx::v1 as ours;
 use daos_proto::daosx::v1::hardware_server::Hardware;
-use daos_proto::daosx::v1::{Obstacle, ObstaclesReq, ObstaclesResp};
+use daos_proto::daosx::v1::{DevicesReq, DevicesResp};
+use daos_storage_nvme::NvmeController;
+use daos_storage_scm::ScmNamespace;
+use daos_storage_scm::model::Discovered;
 use tonic::Request;
 
 use super::gate::{Gate, Reply};
-use crate::generate::obstacles;
-use crate::scan::{ScanOptions, Scanner};
+use crate::generate::{keeps_out, pmem_obstacles};
+use crate::scan::{HostStorage, ScanOptions, Scanner, health_unreadable};
 
 /// Looks at the hardware of this host.
 #[derive(Debug, Clone)]
@@ -17,16 +21,47 @@ pub(super) struct HardwareService {
 
 #[tonic::async_trait]
 impl Hardware for HardwareService {
-    async fn obstacles(&self, request: Request<ObstaclesReq>) -> Reply<ObstaclesResp> {
-        let look = || async {
-            let found = self.scanner.scan(ScanOptions::default()).await.nvme?;
-            let controllers = found.controllers.iter().filter_map(|controller| {
-                let reasons = obstacles(controller);
-                let address = controller.address.to_string();
-                (!reasons.is_empty()).then_some(Obstacle { address, reasons })
-            });
-            Ok(ObstaclesResp { controllers: controllers.collect() })
-        };
+    async fn devices(&self, request: Request<DevicesReq>) -> Reply<DevicesResp> {
+        let look = || async { Ok(response(&self.scanner.scan(ScanOptions::default()).await)) };
         self.gate.serve(request, |_| look()).await
+    }
+}
+
+fn response(found: &HostStorage) -> DevicesResp {
+    let controllers = found.nvme.iter().flat_map(|found| &found.controllers);
+    let namespaces = found.scm.iter().flat_map(|found| found.namespaces.known());
+    let unknown = found.scm.iter().filter_map(|found| match &found.namespaces {
+        Discovered::Known(_) => None,
+        Discovered::Unknown { why, .. } => Some(why.clone()),
+    });
+    DevicesResp {
+        controllers: controllers.map(controller).collect(),
+        namespaces: namespaces.map(namespace).collect(),
+        problems: unknown.collect(),
+    }
+}
+
+fn controller(found: &NvmeController) -> ours::Controller {
+    let obstacles = found.obstacles.iter();
+    ours::Controller {
+        address: found.address.to_string(),
+        driver: found.driver.clone().unwrap_or_default(),
+        source: found.source.to_string(),
+        health_unreadable: health_unreadable(found).unwrap_or_default().to_owned(),
+        obstacles: obstacles
+            .map(|obstacle| ours::Obstacle {
+                text: obstacle.to_string(),
+                ends_when_configured: !keeps_out(obstacle),
+            })
+            .collect(),
+    }
+}
+
+fn namespace(found: &ScmNamespace) -> ours::PmemNamespace {
+    let obstacle = |text| ours::Obstacle { text, ends_when_configured: false };
+    ours::PmemNamespace {
+        device: found.blockdev.clone(),
+        mode: found.mode.to_string(),
+        obstacles: pmem_obstacles(found).into_iter().map(obstacle).collect(),
     }
 }

@@ -7,7 +7,7 @@ use daos_proto::ctl::{
 use daos_proto::daosx::v1::hardware_client::HardwareClient;
 use daos_proto::daosx::v1::host_client::HostClient;
 use daos_proto::daosx::v1::storage_client::StorageClient;
-use daos_proto::daosx::v1::{ApplyFormatReq, ObstaclesReq, PlanFormatReq, StateReq};
+use daos_proto::daosx::v1::{ApplyFormatReq, DevicesReq, PlanFormatReq, StateReq};
 
 use crate::host::{Host, admin, refused};
 
@@ -79,7 +79,7 @@ async fn a_host_says_what_it_is() {
 async fn a_host_says_what_keeps_its_controllers_from_being_used() {
     let host = Host::serving().await;
     let mut client = HardwareClient::new(host.channel().await);
-    let answer = client.obstacles(admin(ObstaclesReq {})).await.unwrap().into_inner();
+    let answer = client.devices(admin(DevicesReq {})).await.unwrap().into_inner();
     assert!(answer.controllers.is_empty(), "a host without controllers: {answer:?}");
     host.end().await;
 }

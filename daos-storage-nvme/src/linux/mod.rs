@@ -86,7 +86,10 @@ impl LinuxNvme {
             targets.flat_map(|target| target.devices()).map(|device| device.name).collect();
         let mut controllers = Vec::new();
         for NvmeState { mut controller, .. } in self.look()? {
-            if !request.targets.is_empty() && !listed.contains(&controller.address.to_string()) {
+            if listed.contains(&controller.address.to_string()) {
+                // What an engine lists is where it should be.
+                controller.obstacles.retain(|each| !matches!(each, Obstacle::BoundTo { driver } if prepare::is_user_space(driver)));
+            } else if !request.targets.is_empty() {
                 controller.obstacles.push(Obstacle::NotListed);
             }
             if request.health {

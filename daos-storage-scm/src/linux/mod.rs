@@ -11,6 +11,7 @@ mod nd;
 mod ndctl;
 mod observe;
 mod run;
+mod uses;
 
 pub use self::ipmctl::BAD_VERSIONS as BAD_IPMCTL_VERSIONS;
 
@@ -150,6 +151,7 @@ impl ScmProvider for LinuxScm {
         let targets = request.targets.clone();
         blocking(move || {
             if let Discovered::Known(namespaces) = &mut found.namespaces {
+                uses::add(namespaces);
                 for target in &targets {
                     observe::add_usage(namespaces, target)?;
                 }

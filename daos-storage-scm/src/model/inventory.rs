@@ -175,6 +175,9 @@ pub struct ScmNamespace {
     pub size: u64,
     /// How it is used; unknown for what only stands in for a namespace.
     pub mode: NamespaceMode,
+    /// Who uses its block device, in words; empty when nobody does. That it cannot be looked at is said here, too.
+    #[serde(default)]
+    pub uses: Vec<String>,
     /// Its mount, when it is mounted and the scan was asked to look.
     pub mount: Option<MountUsage>,
 }

@@ -207,6 +207,7 @@ pub(super) fn block_namespaces(facts: &PmemFacts, socket: Option<u32>) -> Vec<Sc
             numa_node: space.numa_node,
             size: space.size,
             mode: space.mode,
+            uses: Vec::new(),
             mount: None,
         })
     });

@@ -210,6 +210,7 @@ fn namespace(target: &ScmTarget) -> Result<Option<ScmNamespace>, ScmError> {
         numa_node: ram.numa.unwrap_or_default(),
         size: shared.map_or(usage.total_bytes, |size| size.min(usage.total_bytes)),
         mode: NamespaceMode::Unknown,
+        uses: Vec::new(),
         mount: Some(usage),
     }))
 }

@@ -117,6 +117,11 @@ impl World {
     pub(super) fn scan(&self, request: &ScanRequest, found: Option<ScmInventory>) -> ScmInventory {
         let mut inventory = found.unwrap_or_else(|| self.inventory.clone());
         let Discovered::Known(namespaces) = &mut inventory.namespaces else { return inventory };
+        for space in namespaces.iter_mut() {
+            let used = self.disk_use(&Path::new("/dev").join(&space.blockdev));
+            let mounted = used.mounted.iter().map(|place| format!("mounted on {place}"));
+            space.uses = mounted.chain(used.held).collect();
+        }
         for target in &request.targets {
             let Ok(mounted) = self.mounted(target, &[]) else { continue };
             let usage = MountUsage {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::partial::Failed;
 use crate::cli::ConfigGenerate;
 use crate::outcome::{Failure, Outcome};
+use crate::print::HostNames;
 use crate::session::Session;
 
 pub async fn run(session: &Session, asked: ConfigGenerate) -> Result<Outcome, Failure> {
@@ -17,11 +18,7 @@ pub async fn run(session: &Session, asked: ConfigGenerate) -> Result<Outcome, Fa
     let names = session.host_names();
     let (hosts, facts): (Vec<HostAddr>, Vec<HostFacts>) = results.answers.into_iter().unzip();
     if facts.is_empty() {
-        return Ok(Outcome {
-            stderr: failed.table(names),
-            failure: failed.failure(),
-            ..Outcome::default()
-        });
+        return Ok(without_files(None, None, &failed, names));
     }
     let options = Options {
         system: session.system_name().to_owned(),
@@ -29,7 +26,10 @@ pub async fn run(session: &Session, asked: ConfigGenerate) -> Result<Outcome, Fa
         insecure: client.is_insecure(),
         ..asked.options
     };
-    let proposal = propose(&facts, &options).map_err(refused)?;
+    let proposal = match propose(&facts, &options) {
+        Ok(proposal) => proposal,
+        Err(error) => return Ok(without_files(None, Some(&error), &failed, names)),
+    };
     for refusal in &proposal.refused {
         // Names are made from the addresses, one each, in this order.
         let place = facts.iter().position(|facts| facts.name == refusal.host);
@@ -39,22 +39,36 @@ pub async fn run(session: &Session, asked: ConfigGenerate) -> Result<Outcome, Fa
     }
     let stdout = match &asked.directory {
         None => documents(&proposal),
-        Some(directory) => {
-            let files = write_files(directory, &proposal).map_err(refused)?;
-            files.iter().map(|file| format!("{}\n", file.display())).collect()
-        }
+        Some(directory) => match write_files(directory, &proposal) {
+            Ok(files) => files.iter().map(|file| format!("{}\n", file.display())).collect(),
+            Err(error) => return Ok(without_files(Some(&proposal), Some(&error), &failed, names)),
+        },
     };
-    let notes: String = proposal.notes.iter().map(|note| format!("NOTICE: {note}\n")).collect();
-    Ok(Outcome {
-        stdout,
-        stderr: format!("{notes}{}", failed.table(names)),
-        response: response(&proposal, &failed).into(),
-        failure: failed.failure(),
-    })
+    Ok(Outcome { stdout, ..outcome(Some(&proposal), &failed, names) })
 }
 
-fn refused(error: GenerateError) -> Failure {
-    Failure::fault(Fault::from(&error))
+/// Everything but the files. Hosts that did not answer are named also when nothing came out.
+fn outcome(proposal: Option<&Proposal>, failed: &Failed, names: HostNames) -> Outcome {
+    let notes = proposal.map(|proposal| proposal.notes.as_slice()).unwrap_or_default();
+    let notes: String = notes.iter().map(|note| format!("NOTICE: {note}\n")).collect();
+    Outcome {
+        stdout: String::new(),
+        stderr: format!("{notes}{}", failed.table(names)),
+        response: response(proposal, failed).into(),
+        failure: failed.failure(),
+    }
+}
+
+/// The error is why, where there is one; else that nobody answered.
+fn without_files(
+    proposal: Option<&Proposal>,
+    error: Option<&GenerateError>,
+    failed: &Failed,
+    names: HostNames,
+) -> Outcome {
+    let why = error.map(|error| Failure::fault(Fault::from(error)));
+    let outcome = outcome(proposal, failed, names);
+    Outcome { failure: why.or(outcome.failure), ..outcome }
 }
 
 /// One file, or, for hosts that differ, one document for each group of them.
@@ -63,13 +77,14 @@ fn documents(proposal: &Proposal) -> String {
     documents.join("---\n")
 }
 
-fn response(proposal: &Proposal, failed: &Failed) -> Value {
-    let configs: Vec<Value> = proposal
-        .configs
+fn response(proposal: Option<&Proposal>, failed: &Failed) -> Value {
+    let configs = proposal.map(|proposal| proposal.configs.as_slice()).unwrap_or_default();
+    let configs: Vec<Value> = configs
         .iter()
         .map(|config| json!({"hosts": config.hosts, "config": config.yaml()}))
         .collect();
-    let notes: Vec<String> = proposal.notes.iter().map(ToString::to_string).collect();
+    let notes = proposal.map(|proposal| proposal.notes.as_slice()).unwrap_or_default();
+    let notes: Vec<String> = notes.iter().map(ToString::to_string).collect();
     json!({
         "host_errors": crate::json::host_errors(failed.by_text()),
         "configs": configs,

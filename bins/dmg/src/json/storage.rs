@@ -6,7 +6,7 @@ use daos_control::Fault;
 use daos_control::client::{
     ControllerState, DeviceHealth, DeviceReport, EnginePlan, EngineVerdict, FormatPlan,
     FormatPreview, FormatPreviews, FormatReport, HostResults, HostSet, HostStorage, Medium,
-    MemoryInfo, NumaMemory, NvmeController, ScmMount, ScmNamespace, ScmRegion, SmdDevice,
+    MemoryInfo, NumaMemory, NvmeController, Obstacle, ScmMount, ScmNamespace, ScmRegion, SmdDevice,
 };
 use serde_json::{Map, Value, json};
 
@@ -85,9 +85,9 @@ fn storage(found: &HostStorage) -> Value {
         })
     });
     let mut value = json!({
-        "nvme_devices": list(found.nvme.iter().map(controller).collect()),
+        "nvme_devices": list(found.nvme.iter().map(|device| told_controller(found, device)).collect()),
         "scm_modules": list(modules.collect()),
-        "scm_namespaces": list(found.scm_namespaces.iter().map(namespace).collect()),
+        "scm_namespaces": list(found.scm_namespaces.iter().map(|space| told_namespace(found, space)).collect()),
         "scm_mount_points": Value::Null,
         "smd_info": Value::Null,
         "reboot_required": false,
@@ -132,6 +132,35 @@ fn controller(device: &NvmeController) -> Value {
         "dev_state": state(device.state),
         "led_state": led(device.led_state),
     })
+}
+
+/// The keys of 2.8, and ours behind them where the server told.
+fn told_controller(found: &HostStorage, device: &NvmeController) -> Value {
+    let mut value = controller(device);
+    let state = found.devices.as_ref().and_then(|all| all.controllers.get(&device.pci_address));
+    if let (Some(fields), Some(state)) = (value.as_object_mut(), state) {
+        fields.insert("driver".to_owned(), json!(state.driver));
+        fields.insert("source".to_owned(), json!(state.source));
+        fields.insert("health_unreadable".to_owned(), json!(state.health_unreadable));
+        fields.insert("usable".to_owned(), json!(state.is_usable()));
+        fields.insert("obstacles".to_owned(), obstacles(&state.obstacles));
+    }
+    value
+}
+
+fn told_namespace(found: &HostStorage, space: &ScmNamespace) -> Value {
+    let mut value = namespace(space);
+    let state = found.devices.as_ref().and_then(|all| all.namespaces.get(&space.block_device));
+    if let (Some(fields), Some(state)) = (value.as_object_mut(), state) {
+        fields.insert("mode".to_owned(), json!(state.mode));
+        fields.insert("usable".to_owned(), json!(state.is_usable()));
+        fields.insert("obstacles".to_owned(), obstacles(&state.obstacles));
+    }
+    value
+}
+
+fn obstacles(obstacles: &[Obstacle]) -> Value {
+    json!(obstacles.iter().map(|obstacle| obstacle.text.as_str()).collect::<Vec<_>>())
 }
 
 fn state(state: ControllerState) -> &'static str {

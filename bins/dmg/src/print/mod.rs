@@ -12,6 +12,7 @@ mod scan;
 mod system;
 mod table;
 mod units;
+mod usability;
 
 pub use events::{cleaned, event, missed, pool_ranks};
 pub use format::{format_results, of_device, result_text};

@@ -6,8 +6,9 @@ use daos_control::client::{
 };
 
 use super::hosts::{HostNames, group_equal};
-use super::table::{Table, banner};
+use super::table::{Table, banner, one_line};
 use super::units::{binary, count, decimal};
+use super::usability::usability;
 
 const INDENT: usize = 2;
 
@@ -67,6 +68,7 @@ fn block(storage: &HostStorage) -> String {
     }
     out.push('\n');
     out.push_str(&controllers(&storage.nvme));
+    out.push_str(&usability(storage));
     out
 }
 
@@ -188,12 +190,27 @@ fn health_block(storage: &HostStorage) -> String {
             decimal(device.capacity())
         ));
         match &device.health {
-            None => out.push_str(&format!("{:INDENT$}Health Stats Unavailable\n", "")),
+            None => out.push_str(&format!(
+                "{:INDENT$}Health Stats Unavailable{}\n",
+                "",
+                why(storage, device)
+            )),
             Some(health) => out.push_str(&counters(health)),
         }
         out.push('\n');
     }
     out
+}
+
+/// Why there is no health, where the server says so.
+fn why(storage: &HostStorage, device: &NvmeController) -> String {
+    let state = storage.devices.as_ref().and_then(|all| all.controllers.get(&device.pci_address));
+    match state {
+        Some(state) if !state.health_unreadable.is_empty() => {
+            one_line(&format!(": {} ({})", state.health_unreadable, state.driver))
+        }
+        _ => String::new(),
+    }
 }
 
 fn counters(health: &DeviceHealth) -> String {

@@ -6,11 +6,13 @@ use daos_control::Fault;
 use daos_control::wire::NotReady;
 use daos_proto::daosx::v1 as ours;
 use daos_proto::{ctl, mgmt};
+use serde_json::json;
 
 use crate::fake::Fake;
 use crate::run::Dmg;
 
 const SCAN: &str = "/ctl.CtlSvc/StorageScan";
+const DEVICES: &str = "/daosx.v1.Hardware/Devices";
 const PMEM: &str = "/daosx.v1.Pmem/Scan";
 const STOCK_FORMAT: &str = "/ctl.CtlSvc/StorageFormat";
 const PLAN: &str = "/daosx.v1.Storage/PlanFormat";
@@ -99,6 +101,77 @@ fn every_device_and_its_health_are_shown() {
     let nvme: Vec<(bool, bool)> =
         calls.iter().map(|call| call.nvme.unwrap()).map(|n| (n.basic, n.health)).collect();
     assert_eq!(nvme, [(false, false), (false, true)]);
+}
+
+/// Whether a device can be used, every reason why not, and where the facts come from; in JSON in fields of our own.
+#[test]
+fn usability_and_its_reasons_are_shown() {
+    let obstacle = |text: &str| ours::Obstacle { text: text.into(), ends_when_configured: false };
+    let devices = ours::DevicesResp {
+        controllers: vec![
+            ours::Controller {
+                address: "0000:81:00.0".into(),
+                driver: "nvme".into(),
+                source: "read from the controller".into(),
+                ..Default::default()
+            },
+            ours::Controller {
+                address: "0000:82:00.0".into(),
+                driver: "vfio-pci".into(),
+                source: "recorded at prepare".into(),
+                health_unreadable: "not readable while bound".into(),
+                obstacles: vec![
+                    obstacle("bound to vfio-pci"),
+                    obstacle("not in the bdev_list of any engine"),
+                ],
+            },
+        ],
+        namespaces: vec![
+            ours::PmemNamespace { device: "pmem0".into(), mode: "fsdax".into(), obstacles: vec![] },
+            ours::PmemNamespace {
+                device: "pmem1".into(),
+                mode: "raw".into(),
+                obstacles: vec![obstacle("in mode raw, and engines need fsdax")],
+            },
+        ],
+        problems: Vec::new(),
+    };
+    let mut found = scanned("a");
+    found.nvme.as_mut().unwrap().ctrlrs[0].health_stats = None;
+    let server = Fake::on("127.0.0.2").answers(SCAN, found).answers(DEVICES, devices);
+    Dmg::new(server.port(), "storage scan --verbose").run().is("storage_scan_usability");
+    Dmg::new(server.port(), "storage scan -n").run().is("storage_scan_health_bound");
+    let json = Dmg::new(server.port(), "storage scan -v -j").run().json();
+    let groups = json["response"]["HostStorage"].as_object().unwrap();
+    let storage = &groups.values().next().unwrap()["storage"];
+    let bound = &storage["nvme_devices"][0];
+    assert_eq!(
+        (&bound["pci_addr"], &bound["driver"]),
+        (&json!("0000:82:00.0"), &json!("vfio-pci"))
+    );
+    assert_eq!(bound["source"], "recorded at prepare");
+    assert_eq!(bound["usable"], false);
+    assert_eq!(bound["obstacles"][1], "not in the bdev_list of any engine");
+    assert_eq!(storage["nvme_devices"][1]["usable"], true);
+    assert_eq!(storage["scm_namespaces"][0]["mode"], "raw");
+    assert_eq!(server.calls(DEVICES).len(), 3);
+    assert_eq!(Dmg::new(server.port(), "storage scan").run().status(), 0);
+    assert!(server.calls(DEVICES).is_empty(), "a summary does not ask");
+}
+
+/// A stock server does not tell; that is said, is no error, and adds nothing to its JSON.
+#[test]
+fn a_stock_server_does_not_tell_what_can_be_used() {
+    let server = Fake::on("127.0.0.2").answers(SCAN, scanned("a"));
+    let run = Dmg::new(server.port(), "storage scan -v").run();
+    assert_eq!(run.status(), 0);
+    assert!(run.stdout().contains("Whether devices can be used is not told"), "{}", run.stdout());
+    let json = Dmg::new(server.port(), "storage scan -v -j").run().json();
+    let groups = json["response"]["HostStorage"].as_object().unwrap();
+    let storage = &groups.values().next().unwrap()["storage"];
+    for (list, key) in [("nvme_devices", "usable"), ("scm_namespaces", "mode")] {
+        assert!(storage[list][0].get(key).is_none(), "{storage:#}");
+    }
 }
 
 /// R114, T4: what stock servers have no words for is asked of our own service, in a full scan only.

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use crate::client::devices::HostDevices;
 use crate::client::fanout::HostResults;
 use crate::client::wire;
 use crate::client::{Client, DEFAULT_TIMEOUT};
@@ -33,6 +34,8 @@ pub struct HostStorage {
     pub scm_regions: Vec<ScmRegion>,
     /// Goals of persistent memory that wait for a reboot, in words; as the regions.
     pub scm_goals: Vec<String>,
+    /// Whether devices can be used, and why not; asked for with every device, and not told by stock servers.
+    pub devices: Option<HostDevices>,
     /// Memory of the host, if it told.
     pub memory: Option<MemoryInfo>,
     /// Parts of the scan that failed; the other parts are still told (R92).

@@ -1,7 +1,5 @@
 //! Wire forms of the requests to servers themselves.
 
-use std::collections::BTreeMap;
-
 use daos_proto::ctl;
 use daos_proto::ctl::ctl_svc_client::CtlSvcClient;
 use daos_proto::daosx::v1 as ours;
@@ -10,6 +8,7 @@ use daos_proto::daosx::v1::host_client::HostClient;
 
 use super::stub;
 use crate::client::connect::Connection;
+use crate::client::devices::{DeviceState, HostDevices, Obstacle, PmemState};
 use crate::client::server::{EngineState, HostState, LogMasks};
 use crate::wire::CallError;
 
@@ -28,22 +27,46 @@ pub(in crate::client) async fn state(connection: Connection) -> Result<HostState
     })
 }
 
-/// Controllers that must not be given to an engine, with the reasons; `None` from a server that has no such service.
-pub(in crate::client) async fn obstacles(
+/// What a server says of its devices beyond the scan of 2.8; `None` from one that has no such service.
+pub(in crate::client) async fn devices(
     connection: Connection,
-) -> Result<Option<BTreeMap<String, String>>, CallError> {
+) -> Result<Option<HostDevices>, CallError> {
     let answer = connection
-        .call(ours::ObstaclesReq {}, |channel, request| async move {
-            stub!(HardwareClient, channel).obstacles(request).await
+        .call(ours::DevicesReq {}, |channel, request| async move {
+            stub!(HardwareClient, channel).devices(request).await
         })
         .await;
     match answer {
-        Ok(answer) => {
-            let controllers = answer.controllers.into_iter();
-            Ok(Some(controllers.map(|each| (each.address, each.reasons.join(", "))).collect()))
-        }
+        Ok(answer) => Ok(Some(host_devices(answer))),
         Err(CallError::Unimplemented(_)) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+fn host_devices(message: ours::DevicesResp) -> HostDevices {
+    let obstacle = |message: ours::Obstacle| Obstacle {
+        text: message.text,
+        ends_when_configured: message.ends_when_configured,
+    };
+    let obstacles =
+        |messages: Vec<ours::Obstacle>| messages.into_iter().map(obstacle).collect::<Vec<_>>();
+    let controller = |message: ours::Controller| {
+        let state = DeviceState {
+            driver: message.driver,
+            source: message.source,
+            health_unreadable: message.health_unreadable,
+            obstacles: obstacles(message.obstacles),
+        };
+        (message.address, state)
+    };
+    let namespace = |message: ours::PmemNamespace| {
+        let obstacles = obstacles(message.obstacles);
+        (message.device, PmemState { mode: message.mode, obstacles })
+    };
+    HostDevices {
+        controllers: message.controllers.into_iter().map(controller).collect(),
+        namespaces: message.namespaces.into_iter().map(namespace).collect(),
+        problems: message.problems,
     }
 }
 

@@ -5,6 +5,7 @@ use daos_proto::ctl::ctl_svc_client::CtlSvcClient;
 use daos_proto::daosx::v1 as ours;
 use daos_proto::daosx::v1::pmem_client::PmemClient;
 
+use super::super::server::devices;
 use super::super::{malformed, rank, stub};
 use super::failure;
 use crate::client::connect::Connection;
@@ -25,6 +26,12 @@ pub(in crate::client) async fn scan(
     {
         let mounted = ask(connection.clone(), ScanDetail::Summary, true).await?;
         found.scm_namespaces = mounted.scm_namespaces;
+    }
+    if detail != ScanDetail::Summary {
+        match devices(connection.clone()).await {
+            Ok(devices) => found.devices = devices,
+            Err(error) => found.problems.push(format!("whether devices can be used: {error}")),
+        }
     }
     if detail == ScanDetail::Full {
         add_regions(connection, &mut found).await;
