@@ -88,7 +88,7 @@ impl LinuxNvme {
         for NvmeState { mut controller, .. } in self.look()? {
             if listed.contains(&controller.address.to_string()) {
                 // What an engine lists is where it should be.
-                controller.obstacles.retain(|each| !matches!(each, Obstacle::BoundTo { driver } if prepare::is_user_space(driver)));
+                controller.obstacles.retain(|each| !is_prepared(each));
             } else if !request.targets.is_empty() {
                 controller.obstacles.push(Obstacle::NotListed);
             }
@@ -107,6 +107,11 @@ impl LinuxNvme {
             unsupported("use by the body for NVMe", device.class)
         }
     }
+}
+
+/// Bound for an engine: where a controller that an engine lists should be.
+fn is_prepared(obstacle: &Obstacle) -> bool {
+    matches!(obstacle, Obstacle::BoundTo { driver } if nodes::is_user_space(driver))
 }
 
 #[async_trait]
