@@ -118,9 +118,13 @@ impl World {
         let mut inventory = found.unwrap_or_else(|| self.inventory.clone());
         let Discovered::Known(namespaces) = &mut inventory.namespaces else { return inventory };
         for space in namespaces.iter_mut() {
-            let used = self.disk_use(&Path::new("/dev").join(&space.blockdev));
-            let mounted = used.mounted.iter().map(|place| format!("mounted on {place}"));
-            space.uses = mounted.chain(used.held).collect();
+            space.uses = match self.disk_use(&Path::new("/dev").join(&space.blockdev)) {
+                Ok(used) => {
+                    let mounted = used.mounted.iter().map(|place| format!("mounted on {place}"));
+                    mounted.chain(used.held).collect()
+                }
+                Err(error) => vec![format!("cannot be looked at: {error}")],
+            };
         }
         for target in &request.targets {
             let Ok(mounted) = self.mounted(target, &[]) else { continue };
