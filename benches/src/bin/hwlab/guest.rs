@@ -14,7 +14,7 @@ use crate::qmp::Qmp;
 use crate::shell::Shell;
 
 /// How long a guest may take to boot, and one command in it to answer. Emulation on a busy machine is slow.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Where guests come from.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use super::nvme_scan::{address, controller};
 use crate::guest::{Guest, Lab};
 use crate::hardware::{Controller, Hardware};
 
-const UP: Duration = Duration::from_secs(20);
+const UP: Duration = Duration::from_secs(60);
 pub const NODE_PAGES: &str =
     "cat /sys/devices/system/node/node*/hugepages/hugepages-2048kB/nr_hugepages | tr '\\n' ' '";
 

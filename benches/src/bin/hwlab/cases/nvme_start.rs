@@ -9,7 +9,7 @@ use super::nvme_scan::{address, controller, controllers};
 use crate::guest::{Guest, Lab};
 use crate::hardware::Hardware;
 
-const UP: Duration = Duration::from_secs(60);
+const UP: Duration = Duration::from_secs(120);
 /// Where root's server has its sockets.
 const PLACE: &str = "/run/daos";
 const DMG: &str = "dmg -o /etc/control.yml";

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::guest::{Guest, Lab};
 use crate::hardware::Hardware;
 
-const UP: Duration = Duration::from_secs(90);
+const UP: Duration = Duration::from_secs(180);
 
 /// MiB of each of the two modules.
 const DIMM_MIB: u64 = 256;

@@ -9,7 +9,7 @@ use crate::guest::Guest;
 use crate::shell::Ran;
 
 /// How long a server may take to listen and an engine to be started. Emulation on a busy machine is slow.
-pub const UP: Duration = Duration::from_secs(60);
+pub const UP: Duration = Duration::from_secs(120);
 /// Directory of the metadata on disk of a site that has some.
 pub const METADATA: &str = "/var/lib/daos_server/meta/daos_control/engine0";
 
