@@ -3,7 +3,7 @@
 //! Called by `Preparation` and its half for controllers. One thing that cannot be restored keeps nothing else from it, and stays in
 //! the record for the next reset.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::super::record::RecordedPages;
 use super::own::{self, Owner};
@@ -82,14 +82,18 @@ impl Preparation<'_> {
             ));
             return self.save();
         }
-        self.restore_owners();
+        self.restore_owners(&self.kernel.hugepage_mounts()?);
         self.restore_mount()?;
         self.restore_hugepages();
         self.save()
     }
 
-    fn restore_owners(&mut self) {
+    /// A directory on which no huge pages are mounted any more is not what was given away.
+    fn restore_owners(&mut self, mounts: &[PathBuf]) {
         for before in std::mem::take(&mut self.record.files) {
+            if before.path.is_dir() && !mounts.contains(&before.path) {
+                continue;
+            }
             if let Err(error) = own::restore(&before) {
                 self.notices.push(format!("{error}; the next reset tries again"));
                 self.record.files.push(before);

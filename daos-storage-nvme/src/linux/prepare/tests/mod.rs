@@ -261,6 +261,20 @@ fn a_mount_that_somebody_else_has_ended_is_forgotten() {
 }
 
 #[test]
+fn the_directory_below_a_mount_that_is_gone_keeps_its_owner() {
+    let kernel = two_cards();
+    let theirs = kernel.mount("theirs", 0o711);
+    prepare(&kernel, &everything()).unwrap();
+    // Somebody unmounts it; what was below shows again.
+    kernel.unmount_hugepages(&theirs).unwrap();
+    fs::create_dir(&theirs).unwrap();
+    fs::set_permissions(&theirs, fs::Permissions::from_mode(0o750)).unwrap();
+    assert!(reset(&kernel).notices.is_empty());
+    assert_eq!(fs::metadata(&theirs).unwrap().mode() & 0o7777, 0o750);
+    assert!(nothing_is_recorded(&kernel));
+}
+
+#[test]
 fn too_few_pages_of_one_node_leave_all_nodes_as_they_were() {
     let kernel = two_cards();
     kernel.set_pages(0, 3);
