@@ -64,6 +64,9 @@ fn blank() -> Box<dyn ProvisionFixture> {
     run("ndctl", &["destroy-namespace", "-f", "all"]);
     run("ndctl", &["disable-region", "all"]);
     run("ndctl", &["zero-labels", "all"]);
+    // The kernel reads labels when it begins to work with a module.
+    run("ndctl", &["disable-dimm", "all"]);
+    run("ndctl", &["enable-dimm", "all"]);
     run("ndctl", &["enable-region", "all"]);
     Box::new(ThisMachine)
 }

@@ -482,3 +482,21 @@ async fn one_unreadable_namespace_blocks_no_other() {
     assert!(plan.destroys().iter().any(|loss| loss.contains("cannot be read")), "{plan}");
     ask(&sim, &request).await.expect("reset");
 }
+
+/// A namespace whose making was cut off is raw, as somebody's may be: it is told, and a reset is the way out.
+#[tokio::test]
+async fn a_namespace_that_was_never_made_usable_is_told() {
+    let sim = virtual_host();
+    let one = ProvisionRequest::Prepare { socket: Some(0), namespaces: Default::default() };
+    let two = NamespacesPerSocket::new(2).expect("1 to 4");
+    let plan = ask(&sim, &ProvisionRequest::Prepare { socket: Some(0), namespaces: two }).await;
+    plan.expect("two");
+    sim.destroy_by_hand("namespace0.1");
+    sim.set_namespace_mode("namespace0.0", NamespaceMode::Raw);
+    let more = ProvisionRequest::Prepare { socket: Some(0), namespaces: two };
+    let done = ask(&sim, &more).await.expect("the other one");
+    let told = done.notices.iter().any(|note| note.contains("(/dev/pmem0) is of mode raw"));
+    assert!(told && done.namespaces.len() == 1, "{done:?}");
+    ask(&sim, &reset(MemoryGoal::AppDirectInterleaved)).await.expect("reset");
+    assert_eq!(ask(&sim, &one).await.expect("prepare").namespaces.len(), 1);
+}

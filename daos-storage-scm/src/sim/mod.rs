@@ -4,6 +4,7 @@
 //! or to take its time at any step. Knows nothing of the host it runs on.
 
 mod arrange;
+mod goals;
 mod hardware;
 mod pmem;
 mod script;

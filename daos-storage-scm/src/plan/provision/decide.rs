@@ -158,6 +158,8 @@ impl Wish<'_> {
             self.labels(region, &name, draft)?;
         } else if !has_room(region) {
             return self.usable(region, wanted, draft);
+        } else {
+            leave_alone(region, draft);
         }
         let missing = u64::try_from(usize::from(wanted.get()).saturating_sub(there)).unwrap_or(0);
         let size = room.checked_div(missing).unwrap_or(0);
@@ -227,11 +229,7 @@ impl Wish<'_> {
             let name = region.shown();
             draft.notices.push(format!("{name} is full with {there} of {wanted} namespaces"));
         }
-        let others = region.namespaces.iter().filter(|space| !good(space));
-        draft.notices.extend(others.map(|space| match space.disabled {
-            true => format!("{} is disabled, and left alone", space.shown()),
-            false => format!("{} is of mode {}, and left alone", space.shown(), space.mode),
-        }));
+        leave_alone(region, draft);
         Ok(())
     }
 
@@ -297,4 +295,13 @@ impl Wish<'_> {
     fn invalid(self, state: &SocketState) -> ScmError {
         ScmError::InvalidPmem { socket: self.socket, why: state.to_string() }
     }
+}
+
+/// Says which namespaces no format can take. One whose making was cut off is raw, and looks like anybody's.
+fn leave_alone(region: &RegionFacts, draft: &mut ProvisionDraft) {
+    let others = region.namespaces.iter().filter(|space| !space.is_usable());
+    draft.notices.extend(others.map(|space| match space.disabled {
+        true => format!("{} is disabled, and left alone", space.shown()),
+        false => format!("{} is of mode {}, and left alone", space.shown(), space.mode),
+    }));
 }

@@ -212,7 +212,8 @@ pub fn passes_the_suite(lab: &Lab) -> Result<()> {
     let disks = lab.disks(&hardware)?;
     let mut guest = lab.boot(&hardware, &disks)?;
     guest.shell.run("provision_suite --destroy-all-persistent-memory >/tmp/suite 2>&1 &")?;
-    let told = guest.shell.wait("grep -q ' passed' /tmp/suite && cat /tmp/suite", 3 * UP)?;
+    let passed = "grep -q ' passed' /tmp/suite; status=$?; cat /tmp/suite; exit $status";
+    let told = guest.shell.wait(passed, 5 * UP)?;
     ensure!(told.contains("13 of 13 passed"), "{told}");
     guest.power_off()
 }

@@ -55,15 +55,17 @@ fn character_device(guest: &mut Guest) -> Result<()> {
 
 /// A prepare that ends between two commands of ndctl leaves a region disabled; the same command goes on.
 fn goes_on_between_labels(guest: &mut Guest) -> Result<()> {
-    guest.shell.run("ndctl disable-region region0 && ndctl zero-labels $(cut -d, -f1 /sys/bus/nd/devices/region0/mapping0)")?;
+    let module = "$(cut -d, -f1 /sys/bus/nd/devices/region0/mapping0)";
+    // The kernel reads labels when it begins to work with a module.
+    guest.shell.run(&format!(
+        "ndctl disable-region region0 && ndctl zero-labels {module} && ndctl disable-dimm {module} && ndctl enable-dimm {module}"
+    ))?;
     let told = guest.shell.refused("daos_server scm prepare --socket 1", "consent not given")?;
     ensure!(
         told.contains("enable region0") && told.contains(&format!("LOST: {NAMESPACE}")),
         "{told}"
     );
-    guest.shell.run(
-        "ndctl disable-region region0 && ndctl init-labels -f $(cut -d, -f1 /sys/bus/nd/devices/region0/mapping0)",
-    )?;
+    guest.shell.run(&format!("ndctl disable-region region0 && ndctl init-labels -f {module}"))?;
     let told = guest.shell.run("daos_server scm prepare --socket 1")?;
     ensure!(told.contains("enable region0") && told.contains("/dev/pmem0"), "{told}");
     Ok(())

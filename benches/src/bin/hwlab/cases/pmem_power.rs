@@ -26,8 +26,11 @@ END"
     Ok(())
 }
 
-/// As modules come: no namespaces, no labels.
-const BLANK: &str = "ndctl destroy-namespace -f all; ndctl disable-region all && ndctl zero-labels all && ndctl enable-region all";
+/// As modules come: no namespaces, no labels. The kernel reads labels when it begins to work with a module.
+const BLANK: &str =
+    "ndctl destroy-namespace -f all; ndctl disable-region all && ndctl zero-labels all &&
+    ndctl disable-dimm all && ndctl enable-dimm all && ndctl enable-region all
+    [ $(cat /sys/bus/nd/devices/region0/nstype) = 4 ]";
 
 /// Three steps of a prepare: labels are gone; there are new ones; the label of a namespace is written, and it is not usable yet. One of a
 /// reset: a namespace is wiped, and there. After each boot the same command goes on from what is there.
@@ -66,13 +69,18 @@ pub fn cut_during_prepare(lab: &Lab) -> Result<()> {
     guest.power_off()
 }
 
-/// A scan works, nothing looks formatted, and the same command ends with namespaces.
+/// A scan works, nothing looks formatted, and the same command ends with namespaces, if need be after a reset: one that was never made
+/// usable is raw, and may as well be somebody's.
 fn goes_on(guest: &mut Guest, prepare: &str) -> Result<()> {
     let found = guest.shell.run("daos_server scm scan; ndctl list -i")?;
     guest.shell.run("for d in /dev/pmem*; do [ ! -e $d ] || ! blkid -p $d || exit 1; done")?;
-    let told = guest.shell.run(prepare).with_context(|| found)?;
-    let spaces = told.lines().filter(|line| line.contains("fsdax")).count();
-    ensure!(spaces == 4, "{told}");
+    let usable = |text: &str| text.lines().filter(|line| line.contains("fsdax")).count();
+    let mut told = guest.shell.run(prepare).with_context(|| found.clone())?;
+    if usable(&told) != 4 {
+        ensure!(told.contains("of mode raw, and left alone"), "{told}\n{found}");
+        told = guest.shell.run(&format!("daos_server scm reset --force && {prepare}"))?;
+    }
+    ensure!(usable(&told) == 4, "{told}");
     Ok(())
 }
 
