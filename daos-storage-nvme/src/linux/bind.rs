@@ -51,6 +51,45 @@ pub(super) fn release(
     require_driver(function, driver)
 }
 
+/// A program could open the group of a function that shares it with a device of the kernel's, and use nothing in it.
+pub(super) fn require_viable(
+    kernel: &dyn Kernel,
+    function: &PciFunction,
+    group: &Path,
+) -> Result<(), BdevError> {
+    match kernel.group_is_viable(group) {
+        Ok(true) => Ok(()),
+        // Whoever has it open was let in.
+        Err(error) if error.kind() == ErrorKind::ResourceBusy => Ok(()),
+        Ok(false) => {
+            let others = neighbours(function).join(", ");
+            let detail = format!("its IOMMU group is shared with {others}");
+            Err(refused(function, nodes::VFIO, &detail))
+        }
+        Err(source) => {
+            let step = format!("ask for the state of {}", group.display());
+            Err(BdevError::from_io(&function.address.to_string(), step, source))
+        }
+    }
+}
+
+/// The other functions of the same group, with their drivers.
+fn neighbours(function: &PciFunction) -> Vec<String> {
+    let entries = std::fs::read_dir(function.directory.join("iommu_group/devices"));
+    let mut found: Vec<_> = entries
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.file_name() != function.name.as_str())
+        .filter_map(|entry| {
+            let driver = link_name(&entry.path().join("driver"))?;
+            Some(format!("{} ({driver})", entry.file_name().to_string_lossy()))
+        })
+        .collect();
+    found.sort();
+    found
+}
+
 /// From now on the kernel chooses the driver.
 pub(super) fn clear_override(kernel: &dyn Kernel, function: &PciFunction) -> Result<(), BdevError> {
     // An empty line takes the override away.

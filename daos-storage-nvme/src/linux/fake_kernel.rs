@@ -46,6 +46,8 @@ pub(super) struct FakeKernel {
     pub(super) refusing: Cell<&'static str>,
     /// Huge pages that a program holds keep their mount.
     pub(super) busy: Cell<bool>,
+    /// A driver of the kernel has another function of every group.
+    pub(super) shared: Cell<bool>,
     /// VFIO makes a group of its own for a controller that has none.
     pub(super) makes_group: Cell<bool>,
     /// Steps until the program ends.
@@ -75,6 +77,7 @@ impl FakeKernel {
             pages: Cell::new(1000),
             refusing: Cell::new(""),
             busy: Cell::new(false),
+            shared: Cell::new(false),
             makes_group: Cell::new(false),
             steps: Cell::new(None),
         };
@@ -387,6 +390,11 @@ impl Kernel for FakeKernel {
         self.claimed.borrow_mut().insert(path.clone());
         let claimed: Box<dyn Any> = Box::new(Claimed(path, Rc::clone(&self.claimed)));
         Ok(claimed)
+    }
+
+    fn group_is_viable(&self, group: &Path) -> io::Result<bool> {
+        assert!(group.exists());
+        Ok(!self.shared.get())
     }
 
     fn hugepage_mounts(&self) -> Result<Vec<PathBuf>, BdevError> {

@@ -210,31 +210,54 @@ fn claim(
     };
     let asked = admin::identify_controller(claim.as_fd());
     let asked = asked.map_err(|error| unproven(device, error))?;
-    if asked.serial != planned.controller.serial {
-        let detail = format!("serial was {}, is {}", planned.controller.serial, asked.serial);
-        return Err(BdevError::changed(device, detail));
-    }
-    if !is_at(identity, function) {
-        return Err(BdevError::changed(
-            device,
-            format!("{} is elsewhere now", identity.path.display()),
-        ));
-    }
     let (uses, content) = match daos_blockdev::inspect(&identity.path) {
         Ok(facts) => (facts.uses, Some(facts.content)),
         // It could not be read when the plan was made either, and the plan said so.
         Err(_) if state.content.is_none() => (daos_blockdev::inspect_uses(&identity.path)?.1, None),
         Err(error) => return Err(error.into()),
     };
+    let found =
+        Claimed { serial: asked.serial, is_there: is_at(identity, function), uses, content };
+    require_claimed(device, planned, state, found)?;
+    Ok(claim)
+}
+
+/// What was found under the claim on a namespace.
+#[derive(Debug, Clone)]
+struct Claimed {
+    /// What the controller itself said on the claimed descriptor.
+    serial: String,
+    /// The kernel has it at the address of the plan.
+    is_there: bool,
+    uses: Vec<DeviceUse>,
+    content: Option<Content>,
+}
+
+/// It is the namespace of the plan, and nobody uses it: the last word before it is written.
+fn require_claimed(
+    device: &DeviceRef,
+    planned: &NvmeState,
+    state: &NamespaceState,
+    found: Claimed,
+) -> Result<(), BdevError> {
+    if found.serial != planned.controller.serial {
+        let detail = format!("serial was {}, is {}", planned.controller.serial, found.serial);
+        return Err(BdevError::changed(device, detail));
+    }
+    if !found.is_there {
+        let detail = format!("namespace {} is elsewhere now", state.id);
+        return Err(BdevError::changed(device, detail));
+    }
     // The claim itself looks from outside like a use.
-    let others: Vec<_> = uses.into_iter().filter(|by| *by != DeviceUse::BusyExclusive).collect();
+    let others = found.uses.into_iter().filter(|by| *by != DeviceUse::BusyExclusive);
+    let others: Vec<_> = others.collect();
     if !others.is_empty() {
         return Err(BdevError::InUse { device: device.name.clone(), uses: others });
     }
-    if content != state.content {
+    if found.content != state.content {
         return Err(BdevError::changed(device, format!("what is on namespace {}", state.id)));
     }
-    Ok(claim)
+    Ok(())
 }
 
 /// A controller that did not say who it is has not changed: it could not be asked.
@@ -285,6 +308,32 @@ mod tests {
 
     use super::*;
     use crate::BdevClass;
+
+    #[test]
+    fn whatever_differs_under_the_claim_is_refused_before_anything_is_written() {
+        let address: PciAddress = "0000:81:00.0".parse().unwrap();
+        let planned = crate::sim::blank_namespaces(crate::sim::controller(address, 2, 1 << 30));
+        let device =
+            DeviceRef { tier: 1, index: 0, class: BdevClass::Nvme, name: address.to_string() };
+        let state = &planned.contents[1];
+        let same = Claimed {
+            serial: planned.controller.serial.clone(),
+            is_there: true,
+            uses: vec![DeviceUse::BusyExclusive],
+            content: Some(Content::Blank),
+        };
+        let code = |found: &Claimed| {
+            let refused = require_claimed(&device, &planned, state, found.clone());
+            refused.err().map(|error| error.code())
+        };
+        assert_eq!(code(&same), None);
+        assert_eq!(code(&Claimed { serial: "other".to_owned(), ..same.clone() }), Some(1230));
+        assert_eq!(code(&Claimed { is_there: false, ..same.clone() }), Some(1230));
+        assert_eq!(code(&Claimed { uses: vec![DeviceUse::Swap], ..same.clone() }), Some(1225));
+        let data = Content::Unrecognised { first_data: 0 };
+        assert_eq!(code(&Claimed { content: Some(data), ..same.clone() }), Some(1230));
+        assert_eq!(code(&Claimed { content: None, ..same.clone() }), Some(1230));
+    }
 
     #[test]
     fn a_controller_that_could_not_be_asked_is_not_called_another_one() {

@@ -15,6 +15,7 @@ use daos_blockdev::{BlockdevError, DeviceIdentity, ExclusiveClaim};
 
 use super::discover::Inspect;
 use super::pci::Roots;
+use super::sys;
 use crate::BdevError;
 
 /// A namespace nobody else can mount or claim while this lives.
@@ -44,6 +45,9 @@ pub(super) trait Kernel: Debug {
 
     /// Claims a block device, which fails when anybody has it.
     fn claim(&self, identity: &DeviceIdentity) -> Result<Claim, BlockdevError>;
+
+    /// Whether VFIO lets programs use what is in the group of this device file.
+    fn group_is_viable(&self, group: &Path) -> io::Result<bool>;
 
     /// Where huge pages are mounted.
     fn hugepage_mounts(&self) -> Result<Vec<PathBuf>, BdevError>;
@@ -81,6 +85,10 @@ impl Kernel for Roots {
 
     fn claim(&self, identity: &DeviceIdentity) -> Result<Claim, BlockdevError> {
         Ok(Box::new(ExclusiveClaim::take(identity)?))
+    }
+
+    fn group_is_viable(&self, group: &Path) -> io::Result<bool> {
+        sys::group_is_viable(fs::File::options().read(true).write(true).open(group)?)
     }
 
     fn hugepage_mounts(&self) -> Result<Vec<PathBuf>, BdevError> {

@@ -1,6 +1,7 @@
-//! `submit`: one NVMe admin command through the kernel's ioctl, on a descriptor somebody else opened and checked.
+//! The two ioctls of this crate, on descriptors that somebody else opened and checked: `submit`, one NVMe admin command, and
+//! `group_is_viable`, a question to VFIO.
 //!
-//! Called by `admin`. Knows no meaning of any command.
+//! Called by `admin` and `kernel`. Knows no meaning of any command.
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;
@@ -10,6 +11,7 @@ use std::os::fd::AsFd;
 use rustix::ioctl::{Ioctl, IoctlOutput, Opcode};
 
 use super::ffi::nvme_ioctl_generated as ffi;
+use super::ffi::vfio_generated as vfio;
 
 const ADMIN_COMMAND: Opcode = ffi::IOCTL_ADMIN_COMMAND as Opcode;
 
@@ -53,6 +55,36 @@ pub(super) fn submit(device: impl AsFd, command: Command, data: &mut [u8]) -> Re
         Ok(0) => Ok(passed.result),
         Ok(status) => Err(Failed::Status(u16::try_from(status).unwrap_or(u16::MAX))),
         Err(error) => Err(Failed::Kernel(error.into())),
+    }
+}
+
+/// Whether no driver of the kernel has any function of an IOMMU group, so that VFIO lets a program use those in it.
+pub(super) fn group_is_viable(group: impl AsFd) -> io::Result<bool> {
+    let argsz = u32::try_from(size_of::<vfio::vfio_group_status>()).unwrap_or(0);
+    let mut status = vfio::vfio_group_status { argsz, flags: 0 };
+    // SAFETY: the kernel writes `flags` of a structure whose size it was told, and that is borrowed mutably until after the call.
+    unsafe { rustix::ioctl::ioctl(group, GroupStatus(&mut status)) }?;
+    Ok(status.flags & vfio::GROUP_VIABLE != 0)
+}
+
+struct GroupStatus<'a>(&'a mut vfio::vfio_group_status);
+
+// SAFETY: GROUP_GET_STATUS takes a pointer to one vfio_group_status, which is what `as_ptr` hands out for as long as the borrow
+// lives, and writes its `flags`: so it mutates. Its return value is no pointer.
+unsafe impl Ioctl for GroupStatus<'_> {
+    type Output = ();
+    const IS_MUTATING: bool = true;
+
+    fn opcode(&self) -> Opcode {
+        vfio::IOCTL_GROUP_GET_STATUS as Opcode
+    }
+
+    fn as_ptr(&mut self) -> *mut c_void {
+        std::ptr::from_mut(self.0).cast()
+    }
+
+    unsafe fn output_from_ptr(_: IoctlOutput, _: *mut c_void) -> rustix::io::Result<()> {
+        Ok(())
     }
 }
 

@@ -32,6 +32,16 @@ const BINDINGS: &[Binding] = &[
         loaded: None,
     },
     Binding {
+        header: "daos-storage-nvme/src/linux/ffi/vfio.h",
+        output: "daos-storage-nvme/src/linux/ffi/vfio_generated.rs",
+        about: "The kernel's VFIO interface",
+        types: &["vfio_group_status"],
+        constants: &["IOCTL_.*", "GROUP_.*"],
+        functions: &[],
+        numbers: &[],
+        loaded: None,
+    },
+    Binding {
         header: "daos-storage-scm/src/linux/ffi/ipmctl.h",
         output: "daos-storage-scm/src/linux/ffi/ipmctl_generated.rs",
         about: "Intel's library for persistent memory modules",

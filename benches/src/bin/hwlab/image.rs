@@ -36,7 +36,7 @@ const TOOLS: &[&str] = &[
     "id",
 ];
 /// Our programs on the disk, which are found in `/usr/bin` all the same. The conformance suite needs real persistent memory to itself.
-const LARGE: &[&str] = &["daos_server", "dmg", "examples/provision_suite"];
+const LARGE: &[&str] = &["daos_server", "dmg", "vfio_probe", "examples/provision_suite"];
 /// The one that cases exchange for others.
 const ENGINE: &str = "daos_io_server";
 /// Modules that a guest loads at boot.

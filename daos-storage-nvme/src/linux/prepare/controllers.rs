@@ -42,6 +42,9 @@ impl Preparation<'_> {
         driver: String,
     ) -> Result<String, BdevError> {
         let file = nodes::handed_over(self.roots(), function, &driver)?;
+        if driver == nodes::VFIO {
+            bind::require_viable(self.kernel, function, &file)?;
+        }
         self.own(owner, &file)?;
         self.end_loan(function.address)?;
         Ok(driver)

@@ -33,20 +33,26 @@ fn prepare(guest: &mut Guest) -> Result<()> {
     guest.shell.run(&format!("daos_server nvme prepare {taken} -p 2 -u bob")).map(drop)
 }
 
-/// The controller is bob's: the driver has it, the scan says so, bob and nobody else opens its group, and no loan is left.
+/// The controller is bob's: the driver has it, the scan says so, bob and nobody else reads its registers, and no loan is left.
 fn require_bobs(guest: &mut Guest) -> Result<()> {
     let bound = controller(guest, "LAB-A")?;
     ensure!(bound["driver"] == "vfio-pci" && bound["source"] == "recorded at prepare", "{bound:#}");
-    let group = &bound["iommu_group"];
-    let open = |user: u32| {
-        format!(
-            "setpriv --reuid {user} --regid {user} --clear-groups sh -c 'exec 4<>/dev/vfio/{group}'"
-        )
-    };
-    guest.shell.run(&open(1000))?;
-    guest.shell.refused(&open(1001), "")?;
+    reads_registers(guest, &bound)?;
     let record = guest.shell.run(&format!("cat {RECORD}"))?;
     ensure!(record.contains("\"lent\": null"), "{record}");
+    Ok(())
+}
+
+/// Bob uses a controller as his engine would, and another user does not.
+pub fn reads_registers(guest: &mut Guest, bound: &serde_json::Value) -> Result<()> {
+    let address = bound["pciaddr"].as_str().context("an address")?;
+    let probe = |user: u32| {
+        let group = &bound["iommu_group"];
+        format!("setpriv --reuid {user} --regid {user} --clear-groups vfio_probe {group} {address}")
+    };
+    let read = guest.shell.run(&probe(1000))?;
+    ensure!(read.contains("NVMe 1."), "{read}");
+    guest.shell.refused(&probe(1001), "ermission denied")?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
+use super::nvme_bound::reads_registers;
 use super::nvme_scan::{address, controller};
 use crate::guest::{Guest, Lab};
 use crate::hardware::{Controller, Hardware};
@@ -58,16 +59,7 @@ pub fn user_and_back(lab: &Lab) -> Result<()> {
     );
     ensure!(bound["health"].is_null(), "{bound:#}");
     let group = &bound["iommu_group"];
-    // Only its owner opens the group.
-    guest.shell.run(&format!(
-        "setpriv --reuid 1000 --regid 1000 --clear-groups sh -c 'exec 4<>/dev/vfio/{group}'"
-    ))?;
-    guest.shell.refused(
-        &format!(
-            "setpriv --reuid 1001 --regid 1001 --clear-groups sh -c 'exec 4<>/dev/vfio/{group}'"
-        ),
-        "denied",
-    )?;
+    reads_registers(&mut guest, &bound)?;
     guest
         .shell
         .run("[ \"$(stat -c '%U %a' /tmp/huge)\" = 'bob 711' ] && [ ! -e /dev/hugepages ]")?;

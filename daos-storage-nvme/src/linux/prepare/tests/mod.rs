@@ -342,6 +342,22 @@ fn vfio_without_an_iommu_is_for_root_and_comes_back() {
 }
 
 #[test]
+fn a_controller_whose_group_no_program_could_use_is_given_back() {
+    let kernel = two_cards();
+    let before = kernel.snapshot();
+    kernel.shared.set(true);
+    let groups = kernel.roots().sys.join("devices").join(A).join("groups/7/devices/0000:00:1f.2");
+    fs::create_dir_all(&groups).unwrap();
+    std::os::unix::fs::symlink("../drivers/ahci", groups.join("driver")).unwrap();
+    let done = prepare(&kernel, &only(A)).unwrap();
+    let error = done.controllers[0].1.as_ref().unwrap_err();
+    assert_eq!(error.code(), 1440);
+    assert!(error.to_string().ends_with("shared with 0000:00:1f.2 (ahci)"), "{error}");
+    assert_eq!(kernel.snapshot(), before);
+    assert!(nothing_is_recorded(&kernel));
+}
+
+#[test]
 fn what_was_not_given_back_is_not_called_as_it_was() {
     let kernel = two_cards();
     kernel.give(A, "uio_pci_generic");
