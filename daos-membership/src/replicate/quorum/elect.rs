@@ -23,7 +23,13 @@ pub(super) struct Elector {
     raft: Raft,
     rng: StdRng,
     started: Instant,
+    /// The term in which it last stood, and when.
+    stood: Option<(u64, Instant)>,
 }
+
+/// How long a candidature may wait for the disk before there is another one. One that waits is not helped by more of them: each would
+/// undo the one before it once the disk answers.
+const DISK_PATIENCE: Duration = Duration::from_secs(20);
 
 /// What the others say about a candidature.
 #[derive(Debug, Default)]
@@ -37,7 +43,7 @@ struct Opinion {
 impl Elector {
     pub(super) fn new(shared: Arc<Shared>, raft: Raft, seed: Option<u64>) -> Self {
         let rng = seed.map_or_else(StdRng::from_os_rng, StdRng::seed_from_u64);
-        Self { shared, raft, rng, started: Instant::now() }
+        Self { shared, raft, rng, started: Instant::now(), stood: None }
     }
 
     pub(super) async fn run(mut self) {
@@ -62,13 +68,14 @@ impl Elector {
     }
 
     /// Asks the others, and stands if a quorum is for it.
-    async fn stand(&self) {
+    async fn stand(&mut self) {
         let metrics = self.raft.metrics().borrow().clone();
         let known = recorded(&metrics.membership_config);
         let me = self.shared.me.id;
         if metrics.running_state.is_err()
             || metrics.state.is_leader()
             || known.set == <_>::default()
+            || self.still_standing(metrics.current_term)
         {
             return;
         }
@@ -90,8 +97,14 @@ impl Elector {
             return;
         }
         tracing::info!(replica = %me, term = metrics.current_term, "stands for election");
+        self.stood = Some((metrics.current_term, Instant::now()));
         // An error means that the replica has ended.
         let _ = self.raft.trigger().elect().await;
+    }
+
+    /// Whether the last candidature has not been written down yet: that makes a new term.
+    fn still_standing(&self, term: u64) -> bool {
+        self.stood.is_some_and(|(then, when)| then == term && when.elapsed() < DISK_PATIENCE)
     }
 
     async fn ask_all(&self, known: &RecordedReplicas, ask: Ask) -> Opinion {
