@@ -387,7 +387,7 @@ impl BdevError {
                 "write the full address in bdev_list, e.g. 0000:81:00.0, and restart the server"
             }
             Self::NotFound { .. } => {
-                "check bdev_list and that the device is attached; NVMe devices are made available with 'daos_server storage prepare --nvme-only'"
+                "look at 'daos_server nvme scan' and correct bdev_list, or attach the device"
             }
             Self::DuplicateDevice { .. } => {
                 "remove the duplicate from the server configuration file and restart the server"
@@ -422,7 +422,7 @@ impl BdevError {
             }
             Self::Unsupported { .. } => "use this operation with class nvme only",
             Self::ConfigFile { .. } => {
-                "check that the SCM is mounted, not full, and writable for the user of the server"
+                "check that the directory of the file is there and not full, and that this user may read and write in it"
             }
             Self::ConfigInvalid { .. } => {
                 "remove the file to have it made anew from the server configuration file"
@@ -432,7 +432,9 @@ impl BdevError {
             }
             Self::NoSpace { .. } => "free space on the file system or lower bdev_size",
             Self::BadTarget { .. } => "correct bdev_size, bdev_number and the tiers of the engine",
-            Self::ReadOnly { .. } => "make the device writable or choose another one",
+            Self::ReadOnly { .. } => {
+                "make the device or file system writable, or choose another one"
+            }
             Self::AccessDenied { .. } => {
                 "give the user of the server access to the path, or run the server as root"
             }

@@ -55,6 +55,8 @@ fn file_state() -> impl Strategy<Value = FileState> {
     use FileKind::{BlockDevice, Directory, Regular, Special, SymbolicLink};
     let parent = prop::sample::select(vec![
         ParentState::Directory,
+        ParentState::ReadOnly,
+        ParentState::Full,
         ParentState::Missing,
         ParentState::NotADirectory,
     ]);

@@ -138,7 +138,10 @@ impl fmt::Display for Signature {
             SignatureKind::Ambiguous => "contradicting signatures",
             SignatureKind::Other => "signature",
         };
-        write!(f, "{} {kind}", self.name)?;
+        match kind.starts_with(&self.name) {
+            true => f.write_str(kind)?,
+            false => write!(f, "{} {kind}", self.name)?,
+        }
         if let Some(label) = &self.label {
             write!(f, ", label \"{}\"", label.escape_debug())?;
         }
@@ -354,6 +357,14 @@ fn first_data(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_signature_says_its_kind_once() {
+        let swap = super::Signature::named(super::SignatureKind::Swap, "swap");
+        assert_eq!(swap.to_string(), "swap space");
+        let ext4 = super::Signature::named(super::SignatureKind::FileSystem, "ext4");
+        assert_eq!(ext4.to_string(), "ext4 file system");
+    }
 
     #[test]
     fn blkid_output_is_parsed_with_its_escapes() {

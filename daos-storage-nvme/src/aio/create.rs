@@ -39,6 +39,10 @@ fn make(
         move |error: io::Error| BdevError::from_io(&name, step, error)
     };
     match fs::remove_file(temporary) {
+        // Also where nothing is left over; a read-only file system says so whatever is there.
+        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+            return Err(BdevError::ReadOnly { device: format!("the file system of {name}") });
+        }
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(failed("remove what an earlier format left over")(error));
         }

@@ -4,6 +4,7 @@
 mod create;
 mod execute;
 mod observe;
+mod room;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -68,6 +69,7 @@ impl BdevProvider for AioBdev {
             };
             observed.push(ObservedDevice { device, state: state.map_err(Arc::new) });
         }
+        room::look(target, &mut observed);
         observed
     }
 

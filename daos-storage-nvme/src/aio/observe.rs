@@ -101,6 +101,9 @@ fn parent(path: &Path) -> Result<ParentState, BdevError> {
         return Ok(ParentState::Directory); // a bare name; the planner refuses relative paths
     };
     match fs::metadata(parent) {
+        Ok(metadata) if metadata.is_dir() && super::room::is_read_only(parent) => {
+            Ok(ParentState::ReadOnly)
+        }
         Ok(metadata) if metadata.is_dir() => Ok(ParentState::Directory),
         Ok(_) => Ok(ParentState::NotADirectory),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ParentState::Missing),

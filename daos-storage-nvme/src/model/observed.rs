@@ -48,8 +48,12 @@ pub enum FileState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ParentState {
-    /// It is there.
+    /// It is there, and as far as is known a file can be made in it.
     Directory,
+    /// It is there, on a file system that cannot be written.
+    ReadOnly,
+    /// It is there, without room for the files of the engine that are still to be made.
+    Full,
     /// It is not there.
     Missing,
     /// Something else is there.

@@ -4,6 +4,7 @@
 //! files of the right size. Anything else waits for a reformat; what is in use, and what is no regular file,
 //! waits for the administrator.
 
+use std::io;
 use std::path::Path;
 
 use daos_blockdev::SignatureKind;
@@ -38,6 +39,14 @@ pub(super) fn decide(
         FileState::Absent { parent: ParentState::NotADirectory } => {
             Err(bad_path("what should be its directory is none"))
         }
+        FileState::Absent { parent: ParentState::ReadOnly } => {
+            Err(BdevError::ReadOnly { device: format!("the file system of {}", device.name) })
+        }
+        FileState::Absent { parent: ParentState::Full } => Err(BdevError::NoSpace {
+            device: device.name.clone(),
+            wanted: size_bytes,
+            source: io::ErrorKind::StorageFull.into(),
+        }),
         FileState::Absent { parent: ParentState::Directory } => Ok(Verdict::Proceed {
             steps: vec![DeviceStep::CreateFile { size_bytes, owner, mode: MODE }],
             destroys: false,
@@ -164,6 +173,11 @@ mod tests {
                 decide(&device(name), &FileState::Absent { parent }, 2, OWNER, Intent::Reformat)
                     .expect_err("refused");
             assert_eq!(error.code(), 1229);
+        }
+        for (parent, code) in [(ParentState::ReadOnly, 1237), (ParentState::Full, 1234)] {
+            let absent = FileState::Absent { parent };
+            let error = decide(&device("/f"), &absent, 2, OWNER, Intent::Reformat);
+            assert_eq!(error.expect_err("refused").code(), code);
         }
         let absent = FileState::Absent { parent: ParentState::Directory };
         let error = decide(&device("/f"), &absent, u64::MAX, OWNER, Intent::Plain)

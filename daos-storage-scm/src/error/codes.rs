@@ -1,6 +1,7 @@
 //! Number, domain and remedy of each error.
 
 use super::ScmError;
+use crate::model::READ_ONLY;
 
 /// Every fault number of this crate's own, with its meaning in a few words, for comparison with `docs/faults.md`.
 pub const FAULT_CODES: &[(i32, &str)] = &[
@@ -165,8 +166,12 @@ impl ScmError {
             Self::Busy { .. } => {
                 "stop the processes named, or find them in other mount namespaces, and retry"
             }
+            // Nobody can release it when that is all there is against it.
+            Self::InUse { users, .. } if users.iter().all(|by| by == READ_ONLY) => {
+                "make the device writable, or name another one in scm_list"
+            }
             Self::InUse { .. } => {
-                "release the device (swapoff, stop md, dm or loop, delete partitions) and retry"
+                "release the device (end the process, swapoff, stop md, dm or loop, delete partitions) and retry"
             }
             Self::EraseInterrupted { .. } => "format with --reformat to finish erasing",
             Self::HoldsContent { .. } => {
@@ -199,6 +204,19 @@ impl ScmError {
 #[cfg(test)]
 mod tests {
     use super::FAULT_CODES;
+    use crate::ScmError;
+    use crate::model::READ_ONLY;
+
+    #[test]
+    fn nobody_is_told_to_release_a_device_that_only_cannot_be_written() {
+        let remedy = |users: &[&str]| {
+            let users = users.iter().map(ToString::to_string).collect();
+            ScmError::InUse { device: "/dev/pmem0".into(), users }.resolution().to_owned()
+        };
+        assert!(remedy(&[READ_ONLY]).contains("writable"));
+        assert!(!remedy(&[READ_ONLY]).contains("release"));
+        assert!(remedy(&["open by pid 7", READ_ONLY]).contains("end the process"));
+    }
 
     #[test]
     fn numbers_are_those_of_the_contract_or_in_our_range() {

@@ -6,6 +6,7 @@ use daos_blockdev::{BlockdevError, Content, DeviceUse, SignatureKind, inspect};
 use rustix::io::Errno;
 
 use crate::ScmError;
+use crate::model::READ_ONLY;
 use crate::model::{
     Dax, DeviceContent, DeviceFacts, DeviceState, Medium, MountPointState, ScmNamespace,
     ScmObserved, ScmTarget,
@@ -42,7 +43,7 @@ fn look_at_device(device: &Path, at: &MountPointState) -> Result<DeviceState, Sc
     let (mounted_elsewhere, used_by) = sort_uses(&seen.uses, own.as_deref());
     let mut used_by = used_by;
     if seen.read_only {
-        used_by.push("it is read-only".to_owned());
+        used_by.push(READ_ONLY.to_owned());
     }
     let dax = match (seen.dax, seen.identity.is_loop()) {
         (true, _) => Dax::Offered,

@@ -17,6 +17,7 @@ pub use inventory::{
     ScmModule, ScmNamespace,
 };
 pub use mounted::{ScmForm, ScmMounted, Unmounted};
+pub(crate) use observed::READ_ONLY;
 pub use observed::{
     Dax, DeviceContent, DeviceFacts, DeviceState, DirectoryFacts, FoundAt, Medium, MountFacts,
     MountPointState, MountRight, ParentFacts, RamFacts, ScmObserved, ScmReadiness,

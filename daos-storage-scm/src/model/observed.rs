@@ -8,6 +8,9 @@ use serde::Serialize;
 
 use super::{Entries, ScmForm, ScmTarget};
 
+/// Among the uses of a device: that it cannot be written.
+pub(crate) const READ_ONLY: &str = "it is read-only";
+
 /// Everything seen of one target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ScmObserved {
