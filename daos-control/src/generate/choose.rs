@@ -188,11 +188,14 @@ fn host_notes(with: &[(&HostFacts, HostPlan)]) -> Vec<Note> {
 fn groups(with: Vec<(&HostFacts, HostPlan)>, system: &SystemKeys) -> Vec<HostConfig> {
     let mut configs: Vec<HostConfig> = Vec::new();
     for (host, plan) in with {
-        match configs.iter_mut().find(|config| config.engines == plan.engines) {
+        let port = port_of(&host.name).unwrap_or(system.port);
+        let same =
+            |config: &&mut HostConfig| config.system.port == port && config.engines == plan.engines;
+        match configs.iter_mut().find(same) {
             Some(config) => config.hosts.push(host.name.clone()),
             None => configs.push(HostConfig {
                 hosts: vec![host.name.clone()],
-                system: system.clone(),
+                system: at_port(system, port),
                 engines: plan.engines,
             }),
         }
@@ -210,4 +213,19 @@ fn summary(config: &HostConfig) -> String {
         counted(config.engines.len(), "engine"),
         config.engines.iter().map(engine).collect::<Vec<_>>().join(", ")
     )
+}
+
+/// The port in a name: that by which a server was asked is the one it listens on.
+fn port_of(name: &str) -> Option<u16> {
+    name.split_once(':')?.1.parse().ok()
+}
+
+/// The same system in the file of a server on this port: a replica without a port would be taken to be on that one too.
+fn at_port(system: &SystemKeys, port: u16) -> SystemKeys {
+    let replica = |name: &String| match port_of(name) {
+        None if port != system.port => format!("{name}:{}", system.port),
+        _ => name.clone(),
+    };
+    let replicas = system.replicas.iter().map(replica).collect();
+    SystemKeys { port, replicas, ..system.clone() }
 }

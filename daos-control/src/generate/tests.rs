@@ -255,3 +255,20 @@ fn persistent_memory_that_cannot_be_used_is_left_out() {
     let proposal = propose(&[first], &tmpfs).expect("RAM needs none");
     assert!(!notes(&proposal).contains("pmem"), "{}", notes(&proposal));
 }
+
+#[test]
+fn a_server_gets_the_port_by_which_it_was_asked() {
+    let hosts = ["n1", "n2:20032", "n3:20032"].map(host);
+    let proposal = propose(&hosts, &Options::default()).expect("a proposal");
+    let keys = |config: &super::HostConfig| (config.hosts.join(" "), config.yaml());
+    let files: Vec<_> = proposal.configs.iter().map(keys).collect();
+    let [(first, at_default), (others, at_their_own)] = files.as_slice() else {
+        panic!("{files:?}");
+    };
+    assert_eq!((first.as_str(), others.as_str()), ("n1", "n2:20032 n3:20032"));
+    let replicas = "mgmt_svc_replicas: [\"n1\", \"n2:20032\", \"n3:20032\"]";
+    assert!(at_default.contains("port: 10001\n") && at_default.contains(replicas), "{at_default}");
+    let replicas = "mgmt_svc_replicas: [\"n1:10001\", \"n2:20032\", \"n3:20032\"]";
+    assert!(at_their_own.contains("port: 20032\n"), "{at_their_own}");
+    assert!(at_their_own.contains(replicas), "{at_their_own}");
+}
