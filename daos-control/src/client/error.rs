@@ -169,7 +169,9 @@ impl ClientError {
             Self::NoPreflightService => {
                 "look with `daos_server preflight` on the host itself, or update its server"
             }
-            Self::NotConfirmed => "look at the plan (--dry-run), then type yes or give --yes",
+            Self::NotConfirmed => {
+                "look at the plan (--dry-run), then type yes at a terminal, or give --yes"
+            }
             Self::RanksRunning { .. } => "run dmg system stop, then repeat the command",
             Self::NoConfigFile { .. } => "name an existing file with -o",
             Self::Unreadable { .. } => "check that the file exists and that you may read it",

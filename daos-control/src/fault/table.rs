@@ -232,7 +232,7 @@ faults! {
     1229 BDEV_BAD_PATH "bdev" "the path of a block device cannot be used"
     1230 BDEV_PLAN_CHANGED "bdev" "what was planned no longer fits what is there"
     1231 BDEV_UNSUPPORTED "bdev" "this class of block device has no such operation"
-    1232 BDEV_CONFIG_FILE "bdev" "the engine's device configuration cannot be read or written"
+    1232 BDEV_CONFIG_FILE "bdev" "the engine's device configuration, or the record of prepared controllers, cannot be read or written"
     1233 BDEV_CONFIG_INEXPRESSIBLE "bdev" "the chosen form of the device configuration cannot say what is configured"
     1234 BDEV_NO_SPACE "bdev" "there is no space for the file behind a block device"
     1235 BDEV_READ_BACK "bdev" "the block device was formatted but reads back otherwise"
@@ -396,4 +396,5 @@ faults! {
     1500 SCM_TOOL_SILENT "scm" "the library that manages persistent memory modules does not answer"
     1501 SCM_NAMESPACE_UNSEEN "scm" "nobody can see who uses a namespace that would be given up"
     1505 START_DEVICE_NOT_BLANK "storage" "a device that came to an engine after its format is not blank, or nobody can see what is on it"
+    1520 CLIENT_FORMAT_CUT_OFF "client" "the host closed the connection before it told what became of a format"
 }

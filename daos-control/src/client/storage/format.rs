@@ -17,6 +17,7 @@ use crate::client::host_list::HostAddr;
 use crate::client::system::SystemQuery;
 use crate::client::wire;
 use crate::client::{Client, DEFAULT_TIMEOUT};
+use crate::fault::code;
 use crate::wire::CallError;
 
 /// Time for a format: real SSDs take minutes each.
@@ -131,6 +132,11 @@ impl Client {
             }
         })
         .await;
+        for (host, error) in &mut results.failures {
+            if let Some(fault) = cut_off(host, error) {
+                *error = ClientError::Call(CallError::Fault(fault));
+            }
+        }
         for (host, plan) in idle {
             results.answers.push((host, FormatReport::of_idle(&plan)));
         }
@@ -153,6 +159,41 @@ impl Client {
     }
 }
 
+/// A connection that was closed while its host formatted: it answered a moment before, so certificates are not the reason.
+fn cut_off(host: &HostAddr, error: &ClientError) -> Option<Fault> {
+    let ClientError::Call(CallError::Fault(closed)) = error else { return None };
+    (closed.code == code::CLIENT_CONNECTION_CLOSED).then(|| {
+        let text = format!("host {host} closed the connection before it told what became of the format");
+        let remedy = "its daos_server ended, or the network was cut: start it, then look at dmg storage format --dry-run for \
+                      what the format left, which may be half done";
+        Fault::new("client", code::CLIENT_FORMAT_CUT_OFF, text, remedy)
+            .with_reason(&closed.reason)
+    })
+}
+
 fn proves_nothing_runs(error: &CallError) -> bool {
     error.is_not_ready() || error.is_connection_failure()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{cut_off, proves_nothing_runs};
+    use crate::client::error::ClientError;
+    use crate::client::host_list::HostAddr;
+    use crate::fault::{Fault, code};
+    use crate::wire::CallError;
+
+    #[test]
+    fn a_connection_that_closes_during_a_format_is_told_as_that() {
+        let host = HostAddr::parse("n1:10001").expect("an address");
+        let call =
+            |number| CallError::Fault(Fault::new("client", number, "closed", "certificates"));
+        let told = |number| cut_off(&host, &ClientError::Call(call(number)));
+        let fault = told(code::CLIENT_CONNECTION_CLOSED).expect("told");
+        assert_eq!(fault.code, code::CLIENT_FORMAT_CUT_OFF);
+        assert!(fault.resolution.contains("--dry-run"), "{fault}");
+        assert!(!fault.resolution.contains("certificates"), "{fault}");
+        assert_eq!(told(code::CLIENT_CONNECTION_REFUSED), None);
+        assert!(!proves_nothing_runs(&call(code::CLIENT_RPC_TIMEOUT)));
+    }
 }
