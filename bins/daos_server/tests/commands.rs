@@ -190,3 +190,37 @@ fn r173_the_commands_of_the_quickstart_are_understood() {
     }
     assert!(understood >= 10, "only {understood} commands were found");
 }
+
+/// A program that asks for data gets one object, also when there is nothing but an error to tell.
+#[test]
+fn every_answer_and_every_error_is_data_when_data_is_asked_for() {
+    let object = |line: &str| {
+        let told = daos_server(line);
+        let value: serde_json::Value = serde_json::from_slice(&told.stdout)
+            .unwrap_or_else(|error| panic!("{line}: {error}: {}", text(&told.stdout)));
+        (told.status.success(), value)
+    };
+    let (well, providers) = object("-j network list");
+    assert!(
+        well && providers["providers"].as_array().is_some_and(|all| all.len() > 2),
+        "{providers}"
+    );
+    for line in [
+        "-j config check /nonexist.yml",
+        "-j config generate --ms-replicas a,b",
+        "-j preflight -o /nonexist.yml",
+        "-j network scan -o /nonexist.yml",
+    ] {
+        let (well, told) = object(line);
+        assert!(!well && told["error"].is_string() && told["code"].is_i64(), "{line}: {told}");
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("daos_server.yml");
+    std::fs::write(&file, "provider: ofi+tcp\nport: 0\nnr_hugepages: -1\nengines: []\n")
+        .expect("written");
+    let (well, told) = object(&format!("-j config check {}", file.display()));
+    assert!(!well && told["errors"].as_array().is_some_and(|all| all.len() == 2), "{told}");
+    std::fs::write(&file, "provider: ofi+tcp\nengines: []\n").expect("written");
+    let (well, told) = object(&format!("-j config check {}", file.display()));
+    assert!(well && told["answer"].is_string(), "{told}");
+}

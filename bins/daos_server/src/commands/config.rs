@@ -15,6 +15,12 @@ pub fn run(global: &Global, command: &Config) -> Result<()> {
         Config::Generate(options) => return generate::run(global, options),
     };
     let told = text.map_err(explained)?;
+    if global.json {
+        let notices: Vec<String> = told.notices.iter().map(ToString::to_string).collect();
+        let key = if matches!(command, Config::Check { .. }) { "answer" } else { "config" };
+        let object = serde_json::json!({key: told.text.trim_end(), "notices": notices});
+        return print(&format!("{object:#}\n"));
+    }
     for notice in &told.notices {
         eprintln!("NOTICE: {notice}");
     }

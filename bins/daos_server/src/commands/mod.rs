@@ -13,6 +13,7 @@ mod storage;
 
 use std::fmt;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
 use daos_control::Fault;
@@ -80,8 +81,16 @@ pub fn failure_data(fault: &Fault) -> Value {
     json!({"error": fault.description, "code": fault.code, "resolution": fault.resolution})
 }
 
+static PRINTED: AtomicBool = AtomicBool::new(false);
+
+/// Whether any result was printed.
+pub fn has_printed() -> bool {
+    PRINTED.load(Ordering::Relaxed)
+}
+
 /// Prints a result. A reader that has gone away is not an error.
 pub fn print(text: &str) -> Result<()> {
+    PRINTED.store(true, Ordering::Relaxed);
     match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => Ok(other?),

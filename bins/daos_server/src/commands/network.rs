@@ -12,6 +12,11 @@ use crate::cli::{Global, Network};
 /// Looks at this host. Providers: all, else the one that is named, else those of the configuration that is named, else all (R71).
 pub fn run(global: &Global, command: &Network) -> Result<()> {
     let wanted = match command {
+        Network::List if global.json => {
+            let line = supported_line();
+            let object = serde_json::json!({"providers": line.split(", ").collect::<Vec<_>>()});
+            return print(&format!("{object:#}\n"));
+        }
         Network::List => return print(&format!("{}\n", supported_line())),
         Network::Scan { all: true, .. } => Wanted::All,
         Network::Scan { provider: Some(provider), .. } => Wanted::from_request(provider, &[]),
