@@ -9,6 +9,7 @@
 mod bring_up;
 mod execute;
 mod faults;
+mod foresee;
 mod given;
 mod journal;
 pub mod metadata;
@@ -21,6 +22,8 @@ mod steps;
 pub mod targets;
 
 pub use bring_up::BroughtUp;
+pub(crate) use faults::of_bdev;
+pub use foresee::{Foreseen, Refusal, foresee};
 pub use journal::{Journal, JournalError, Mark, MarkState, MarkTarget};
 pub use metadata::{MetadataObserved, MetadataPlan, MetadataState, RefusedMetadata};
 pub use observe::{EngineObserved, FilesObserved};

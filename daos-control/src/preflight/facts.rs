@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::device_names::DeviceNames;
 use crate::config::{HostMemory, ServerConfig};
 use crate::fault::Fault;
+use crate::format::Foreseen;
 use crate::network::Network;
 use crate::scan::NodeMemory;
 
@@ -93,11 +94,13 @@ pub struct Facts {
     /// Memory of each NUMA node.
     pub nodes: Vec<NodeMemory>,
     /// NVMe controllers, or why they could not be listed.
-    pub controllers: Result<Vec<ControllerFacts>, String>,
+    pub controllers: Result<Vec<ControllerFacts>, Fault>,
     /// Persistent memory block devices.
     pub pmem: Vec<PmemFacts>,
     /// Configured devices of class dcpm, and whether they are there.
     pub scm_devices: Vec<(PathBuf, bool)>,
+    /// What a format would refuse of the configured storage, or why that cannot be told; empty when nobody looked.
+    pub storage: Result<Vec<Foreseen>, Fault>,
     /// The program of the data plane, or why there is none; `None` where none is wanted.
     pub engine_program: Option<Result<PathBuf, Fault>>,
     /// Programs that the server runs, and the library that it loads.
@@ -176,6 +179,8 @@ pub struct PlaceFacts {
     pub existing: PathBuf,
     /// Whether this user may write there.
     pub writable: bool,
+    /// Whether this user may look for what is below it.
+    pub searchable: bool,
     /// Bytes there are for this user; `None` when nobody can tell.
     pub available: Option<u64>,
     /// Whether it is in memory and gone after a reboot.

@@ -64,11 +64,15 @@ impl Report {
                     known\n"
                 .to_owned();
         }
-        let plane = match self.data_plane.as_str() {
-            "" => String::new(),
-            plane => format!(" (data plane {plane})"),
+        let head = match self.data_plane.as_str() {
+            "" => format!(
+                "{} is not accepted: beside its faults the host alone was looked at, and what engines will need of it \
+                 is not known",
+                self.config
+            ),
+            plane => format!("Checked against {} (data plane {plane})", self.config),
         };
-        clean(&format!("Checked against {}{plane}", self.config)) + "\n"
+        clean(&head) + "\n"
     }
 
     fn tail(&self) -> String {
@@ -97,7 +101,11 @@ fn lines(finding: &Finding, verbose: bool) -> String {
         other => other.name(),
     };
     let about = if subject.is_empty() { String::new() } else { format!(", {subject}") };
-    let fault = if *code == 0 { String::new() } else { format!(" (fault {code})") };
+    let number = format!("(fault {code})");
+    let fault = match *code == 0 || text.ends_with(&number) {
+        true => String::new(),
+        false => format!(" {number}"),
+    };
     let mut out = clean(&format!("{word:WORD$} {rule}{about}: {text}{fault}")) + "\n";
     let mut detail = |name: &str, text: &str| {
         if !text.is_empty() {
@@ -175,10 +183,21 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_the_text_ends_with_is_not_said_again() {
+        let text = "a real engine would refuse this (fault 602)".to_owned();
+        let finding = Finding { text, ..finding(Severity::Notice, "iommu") };
+        let text = Report { findings: vec![finding], ..report() }.text(false);
+        assert_eq!(text.matches("(fault 602)").count(), 1, "{text}");
+    }
+
+    #[test]
     fn without_a_configuration_it_says_so() {
         let text = Report::default().text(false);
         assert!(text.starts_with("Without a configuration: the host alone"), "{text}");
         assert!(!Report::default().has_errors());
+        let refused = Report { data_plane: String::new(), ..report() }.text(false);
+        let head = "/etc/daos/daos_server.yml is not accepted: beside its faults the host alone";
+        assert!(refused.starts_with(head), "{refused}");
     }
 
     #[test]

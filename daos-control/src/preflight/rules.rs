@@ -89,12 +89,16 @@ rules! {
     NumaDevices "numa-devices" false [HOST_NUMA_PLACEMENT]
         "SSDs and persistent memory are at the NUMA node of their engine",
         "`/sys/bus/pci/devices/*/numa_node`, `/sys/class/block/pmem*/device/numa_node`";
-    Controllers "controllers" false [BDEV_NOT_FOUND, BDEV_IN_USE]
+    Controllers "controllers" false
+        [BDEV_NOT_FOUND, BDEV_IN_USE, SPDK_INVALID_CONFIGURATION, BDEV_CONFIG_FILE, BDEV_RECORD_BUSY]
         "Every configured NVMe controller is there, and the host itself does not use it",
         "`/sys/bus/pci/devices`, mounts, swap, holders";
     PmemDevices "pmem-devices" false [SCM_FORMAT_MISSING_DEVICE]
         "The configured persistent memory devices are there",
         "`/dev`";
+    Storage "storage" false []
+        "A format would take the configured storage, or did; with `--reformat` alone is a warning",
+        "what `dmg storage format --dry-run` looks at; the fault is that of the format";
     VfioAccess "vfio-access" false [HOST_VFIO_ACCESS]
         "Without root, every configured controller is prepared and its VFIO group open to this user",
         "`/sys/bus/pci/devices/*/driver`, `/dev/vfio`";

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use daos_storage_nvme::BdevProvider;
+use daos_storage_scm::ScmProvider;
 
 use super::check::{Findings, Problem, check};
 use super::finding::{Finding, Severity};
 use super::keys::{Asked, ConfigKeys};
-use super::observe::{Roots, observe};
+use super::observe::{Roots, foreseen, observe};
 use super::report::Report;
 use super::rules::Rule;
 use crate::config::{self, CommandLine, ConfigError, ConfigFault, Loaded, Notice, Surroundings};
@@ -19,7 +20,9 @@ use crate::fault::Fault;
 pub struct Preflight {
     /// Where the kernel shows itself.
     pub roots: Roots,
-    /// Who lists NVMe controllers.
+    /// Who looks at storage class memory.
+    pub scm: Arc<dyn ScmProvider>,
+    /// Who lists NVMe controllers and looks at block devices.
     pub bdev: Arc<dyn BdevProvider>,
     /// Where state lies when no configuration says so.
     pub state_dir: PathBuf,
@@ -31,7 +34,10 @@ impl Preflight {
     /// # Errors
     /// When the host cannot be looked at.
     pub async fn report(&self, asked: Option<Asked<'_>>) -> Result<Report, Fault> {
-        let facts = observe(&self.roots, &*self.bdev, asked, &self.state_dir).await?;
+        let mut facts = observe(&self.roots, &*self.bdev, asked, &self.state_dir).await?;
+        if let Some(asked) = asked {
+            facts.storage = foreseen(asked, &*self.scm, &*self.bdev).await;
+        }
         let findings = check(asked, &facts);
         let Some(asked) = asked else { return Ok(Report { findings, ..Report::default() }) };
         let data_plane = if asked.real() { "engine" } else { "emulated" };

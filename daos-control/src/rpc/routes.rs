@@ -73,6 +73,7 @@ pub fn routes(node: &Node) -> Routes {
         gate: gate.clone(),
         preflight: Preflight {
             roots: Roots::default(),
+            scm: node.scm.clone(),
             bdev: node.bdev.clone(),
             state_dir: node.config.state_dir.clone(),
         },

@@ -1,9 +1,10 @@
 //! Reads, writes and removes superblock files. Blocking; the engine's task is the only writer of its file.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Superblock, SuperblockError};
-use crate::durable_file;
+use crate::durable_file::{self, ReadError};
 
 /// Added to the name of a superblock that was set aside.
 const ASIDE: &str = ".reset";
@@ -41,6 +42,10 @@ pub fn load(path: &Path) -> SuperblockState {
     let bytes = match durable_file::read(path, LARGEST) {
         Ok(None) => return SuperblockState::Missing,
         Ok(Some(bytes)) => bytes,
+        // What stands where the mount point should be is told by the look at the SCM.
+        Err(ReadError::Io { source, .. }) if source.kind() == io::ErrorKind::NotADirectory => {
+            return SuperblockState::Missing;
+        }
         Err(error) => return SuperblockState::Unreadable(error.into()),
     };
     match Superblock::from_yaml(&bytes) {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use daos_control::Fault;
 use daos_control::config::{CommandLine, HostMemory, Loaded, Surroundings, parse};
+use daos_control::format::Foreseen;
 use daos_control::network::{Interface, NetDevClass, Network};
 use daos_control::preflight::{
     Asked, ClockFacts, ConfigKeys, ControllerFacts, DeviceNames, Facts, Finding, HostFacts,
@@ -54,9 +55,16 @@ pub fn place(purpose: PlacePurpose, key: &str, path: &str) -> PlaceFacts {
         path: path.into(),
         existing: path.into(),
         writable: true,
+        searchable: true,
         available: Some(100 * GIB),
         in_memory: false,
     }
+}
+
+/// Storage of one engine that a format takes.
+pub fn ready(engine: u32) -> Foreseen {
+    let scm_mount = format!("/mnt/daos{engine}");
+    Foreseen { engine, scm_mount, formatted: false, refusals: Vec::new() }
 }
 
 fn tool(name: &'static str) -> ToolFacts {
@@ -107,6 +115,7 @@ pub fn facts() -> Facts {
             .map(|node| PmemFacts { name: format!("pmem{node}"), numa_node: Some(node) })
             .into(),
         scm_devices: [0, 1].map(|node| (format!("/dev/pmem{node}").into(), true)).into(),
+        storage: Ok([0, 1].map(ready).into()),
         engine_program: Some(Ok("/usr/bin/daos_engine".into())),
         tools: ["blkid", "mkfs.ext4", "ndctl", LIBIPMCTL].map(tool).into(),
         places: vec![

@@ -3,12 +3,12 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-use std::sync::Arc;
 
 use daos_control::config::Surroundings;
 use daos_control::preflight::{
     LIBIPMCTL, ModuleState, PlacePurpose, Preflight, Roots, Severity, observe,
 };
+use daos_control::server::providers_of_this_host;
 use daos_storage_nvme::linux::{self, LinuxNvme};
 use daos_storage_scm::linux::LinuxScm;
 
@@ -133,11 +133,8 @@ async fn a_made_up_kernel_is_read_as_it_shows_itself() {
 }
 
 fn on_this_host(state: &Path) -> Preflight {
-    Preflight {
-        roots: Roots::default(),
-        bdev: Arc::new(LinuxNvme::new(state)),
-        state_dir: state.to_owned(),
-    }
+    let (scm, bdev) = providers_of_this_host(state);
+    Preflight { roots: Roots::default(), scm, bdev, state_dir: state.to_owned() }
 }
 
 #[tokio::test]
@@ -195,4 +192,56 @@ async fn a_configuration_with_faults_is_told_with_all_of_them_and_the_host_besid
     if !Path::new("/etc/daos/daos_server.yml").exists() {
         assert!(alone.expect("without a file").config.is_empty());
     }
+}
+
+/// What the report of a configuration with this storage says of it: severity, fault, key.
+async fn said_of_storage(top: &Path, storage: &str) -> Vec<(Severity, i32, String)> {
+    let surroundings = Surroundings {
+        current_dir: top.to_owned(),
+        executable: top.join("bin/daos_server"),
+        default_state_dir: top.join("state"),
+    };
+    let file = top.join("daos_server.yml");
+    let text = format!(
+        "data_plane: emulated\nprovider: ofi+tcp\nfabric_iface: lo\nengines:\n- targets: 1\n  \
+         fabric_iface_port: 31416\n  storage:\n{storage}"
+    );
+    fs::write(&file, text).expect("file");
+    let preflight = on_this_host(&surroundings.default_state_dir);
+    let report = preflight.of_file(Some(&file), &surroundings).await.expect("looked at");
+    let of_storage = report.findings.into_iter().filter(|each| each.rule == "storage");
+    of_storage.map(|each| (each.severity, each.code, each.key)).collect()
+}
+
+#[tokio::test]
+async fn what_a_format_would_refuse_is_an_error_before_it() {
+    let top = tempfile::tempdir().expect("directory");
+    let at = |name: &str| top.path().join(name).display().to_string();
+    let ram = format!("  - {{class: ram, scm_size: 1, scm_mount: {}}}\n", at("mnt"));
+    let bdev = "engines[0].storage[1].bdev_list".to_owned();
+    let scm = "engines[0].storage[0].scm_list".to_owned();
+    fs::write(at("regular"), "text").expect("file");
+
+    let kdev = |path: &str| format!("{ram}  - {{class: kdev, bdev_list: ['{path}']}}\n");
+    for (path, code) in [("/dev/nope", 1215), ("/dev/null", 1216), (&at("regular"), 1216)] {
+        let said = said_of_storage(top.path(), &kdev(path)).await;
+        assert_eq!(said, [(Severity::Error, code, bdev.clone())], "{path}");
+    }
+    let file =
+        |path: &str| format!("{ram}  - {{class: file, bdev_size: 1, bdev_list: ['{path}']}}\n");
+    // What cannot be a mount point is told as that, not as a superblock nobody can read.
+    let mount = format!("  - {{class: ram, scm_size: 1, scm_mount: {}}}\n", at("regular"));
+    let said = said_of_storage(top.path(), &mount).await;
+    assert_eq!(said, [(Severity::Error, 1206, "engines[0].storage[0].scm_mount".to_owned())]);
+    let said = said_of_storage(top.path(), &file(&at("none/f"))).await;
+    assert_eq!(said, [(Severity::Error, 1229, bdev.clone())]);
+    // Somebody's file of another size: --reformat would take it.
+    let said = said_of_storage(top.path(), &file(&at("regular"))).await;
+    assert_eq!(said, [(Severity::Warning, 1227, bdev)]);
+    let said = said_of_storage(top.path(), &file(&at("f"))).await;
+    assert_eq!(said, [(Severity::Ok, 0, String::new())]);
+    let dcpm =
+        format!("  - {{class: dcpm, scm_mount: {}, scm_list: [{}]}}\n", at("mnt"), at("regular"));
+    let said = said_of_storage(top.path(), &dcpm).await;
+    assert_eq!(said, [(Severity::Error, 1209, scm)]);
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use daos_control::Fault;
+use daos_control::format::{Foreseen, Refusal, StorageMedium};
 use daos_control::network::NetDevClass;
 use daos_control::preflight::rules::ALL;
 use daos_control::preflight::{
@@ -12,7 +13,7 @@ use daos_control::preflight::{
 
 use crate::hosts::{
     GIB, bad, controller, facts, findings, place, pmem_and_nvme, problems, protects, ram_and_nvme,
-    told,
+    ready, told,
 };
 
 fn with(change: impl FnOnce(&mut HostFacts)) -> Facts {
@@ -174,6 +175,11 @@ fn ram_tiers() {
     let small = with(|host| host.memory.total = 70 * GIB);
     let found = protects(&ram_and_nvme(""), &small, "ram-tiers", 214);
     assert!(found.evidence[0].seen.contains("MemTotal 70 GiB"), "{found:?}");
+    let none = with(|host| host.memory.total = 40 * GIB);
+    let sized = ram_and_nvme("").replace("/mnt/d1}", "/mnt/d1, scm_size: 4}");
+    let found = problems(findings(&sized, &none)).into_iter();
+    let found: Vec<_> = found.filter(|each| each.rule == "ram-tiers").collect();
+    assert!(found.len() == 2 && found.iter().all(|each| !each.fix.contains("0")), "{found:#?}");
     let large = ram_and_nvme("").replace("/mnt/d1}", "/mnt/d1, scm_size: 250}");
     let large = large.replace("/mnt/d0}", "/mnt/d0, scm_size: 4}");
     let found = protects(&large, &facts(), "ram-tiers", 731);
@@ -197,6 +203,10 @@ fn hugepages_of_each_node() {
     short.host.is_root = true;
     let warned = ("hugepages".to_owned(), Severity::Warning, 1477, "node 1".to_owned());
     assert_eq!(told(&ram_and_nvme(""), &short), [warned]);
+    // Not for the stand-in, which has none of them.
+    let emulated = findings(&ram_and_nvme("data_plane: emulated\n"), &short).into_iter();
+    let mut of_pages = emulated.filter(|each| each.rule == "hugepages" && each.code != 0);
+    assert!(of_pages.all(|each| !each.text.contains("asks the kernel")));
     // Which has to have the memory.
     short.nodes[1].free_kib = 100 << 10;
     let found = protects(&ram_and_nvme(""), &short, "hugepages", 1477);
@@ -303,11 +313,12 @@ fn controllers_are_there_and_not_used_by_the_host() {
             |code, at: &str| ("controllers".to_owned(), Severity::Error, code, at.to_owned());
         assert_eq!(told(&text, &facts), [error(1225, "0000:81:00.0"), error(304, "0000:82:00.0")]);
     }
-    facts.controllers = Err("no permission".to_owned());
-    assert_eq!(
-        told(&text, &facts),
-        [("controllers".to_owned(), Severity::Error, 304, String::new())]
-    );
+    // The remedy is that of what kept them from being listed.
+    let record = Fault::new("bdev", 1232, "/x/nvme_prepared.json: read: denied", "see to /x");
+    facts.controllers = Err(record);
+    let found = problems(findings(&text, &facts));
+    let found: Vec<_> = found.iter().map(|each| (each.code, each.fix.as_str())).collect();
+    assert_eq!(found, [(1232, "see to /x")]);
 }
 
 #[test]
@@ -408,6 +419,12 @@ fn directories() {
     );
     assert!(found.iter().all(|each| (each.severity, each.code) == (Severity::Error, 1481)));
     assert_eq!(found[1].fix, "as root `mkdir -p /run/daos && chown bob /run/daos`");
+    // What cannot be reached is not made usable by making it.
+    facts.places[0].existing = "/root".into();
+    facts.places[0].searchable = false;
+    let found = problems(findings(&ram_and_nvme(""), &facts));
+    assert!(!found[0].fix.contains("mkdir"), "{found:#?}");
+    assert!(found[0].fix.contains("set `state_dir`"), "{found:#?}");
     // An engine goes on without its log; the server makes its state directory itself.
     facts.places = vec![
         place(PlacePurpose::Log, "engines[0].log_file", "/var/log/x"),
@@ -469,4 +486,28 @@ fn ports() {
         port.holder = Some(PortHolder { process: "pid 9 (daos_server)".to_owned(), ours: true });
     }
     assert_eq!(told(&ram_and_nvme(""), &facts), [], "a server that runs holds its own ports");
+}
+
+#[test]
+fn storage_that_is_formatted_is_well_and_what_waits_for_reformat_a_warning() {
+    let refusal = |until_reformat| Refusal {
+        medium: StorageMedium::Nvme,
+        device: "/dev/sdb".to_owned(),
+        fault: Fault::new("bdev", 1226, "/dev/sdb: not blank: ext4", "format with --reformat"),
+        until_reformat,
+    };
+    let told_of = |storage: Foreseen| {
+        let facts = Facts { storage: Ok(vec![storage]), ..facts() };
+        let found = findings(&ram_and_nvme(""), &facts).into_iter();
+        let found = found.filter(|each| each.rule == "storage");
+        found.map(|each| (each.severity, each.code, each.text)).collect::<Vec<_>>()
+    };
+    let formatted = told_of(Foreseen { formatted: true, ..ready(0) });
+    assert_eq!(formatted, [(Severity::Ok, 0, "is formatted".to_owned())]);
+    let refused =
+        |until_reformat| told_of(Foreseen { refusals: vec![refusal(until_reformat)], ..ready(0) });
+    let found = refused(true);
+    assert!(found[0].0 == Severity::Warning && found[0].2.contains("--reformat"), "{found:?}");
+    let found = refused(false);
+    assert_eq!(found, [(Severity::Error, 1226, "/dev/sdb: not blank: ext4".to_owned())]);
 }

@@ -36,16 +36,14 @@ pub(super) fn controllers(findings: &mut Findings<'_>, facts: &Facts) {
     let Some(asked) = findings.asked().filter(|_| !wanted.is_empty()) else { return };
     let key = |index| asked.storage_key(index, "bdev_list");
     if let (Err(why), Some((index, _))) = (&facts.controllers, wanted.first()) {
-        let fix = "see that /sys is mounted and readable for the user of daos_server";
+        let text = "NVMe controllers cannot be listed";
+        let fix = why.resolution.clone();
+        let is_known = Rule::Controllers.row().codes.contains(&why.code);
+        let number = if is_known { why.code } else { code::BDEV_NOT_FOUND };
         return findings.require(
-            Problem::new(
-                Rule::Controllers,
-                code::BDEV_NOT_FOUND,
-                "NVMe controllers cannot be listed",
-                fix,
-            )
-            .at(key(*index))
-            .seen(BUS, why),
+            Problem::new(Rule::Controllers, number, text, fix)
+                .at(key(*index))
+                .seen(BUS, &why.description),
         );
     }
     for (index, address) in wanted {

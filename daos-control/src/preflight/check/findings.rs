@@ -162,7 +162,7 @@ impl<'a> Findings<'a> {
     fn add(&mut self, problem: Problem, severity: Severity) {
         let Problem { rule, code, subject, key, text, fix, evidence } = problem;
         debug_assert!(
-            rule == Rule::Config || rule.row().codes.contains(&code),
+            matches!(rule, Rule::Config | Rule::Storage) || rule.row().codes.contains(&code),
             "{} has no fault {code}",
             rule.row().name
         );

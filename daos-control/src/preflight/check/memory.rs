@@ -41,7 +41,11 @@ pub(super) fn ram_tiers(findings: &mut Findings<'_>, facts: &HostFacts) -> Optio
     }
     for (index, gib) in tiers.iter().filter(|(_, gib)| *gib > largest) {
         let text = format!("{gib} GiB are more than the {largest} GiB each RAM tier may take");
-        let fix = format!("set `scm_size` to at most {largest}, or to 0");
+        // 0 is the size of a tier that is to be as large as it can be; without room there is none.
+        let fix = match largest < MIN_RAM_TIER_GIB {
+            true => "lower `system_ram_reserved` or `targets`, or add memory".to_owned(),
+            false => format!("set `scm_size` to at most {largest}, or to 0 for as much"),
+        };
         findings.protect(
             Problem::new(Rule::RamTiers, code::SERVER_CONFIG_RAMDISK_OVER_MAX_MEM, text, fix)
                 .about(format!("engine {index}"))

@@ -12,6 +12,7 @@ mod pages;
 mod placement;
 mod places;
 mod software;
+mod storage;
 
 use std::net::Ipv4Addr;
 
@@ -54,6 +55,7 @@ pub fn check(asked: Option<Asked<'_>>, facts: &Facts) -> Vec<Finding> {
     pages::of_nodes(&mut findings, &facts.host, &facts.nodes);
     devices::controllers(&mut findings, facts);
     devices::persistent_memory(&mut findings, facts);
+    storage::configured(&mut findings, facts);
     devices::access(&mut findings, facts);
     devices::nodes(&mut findings, facts);
     software::modules(&mut findings, facts);

@@ -91,7 +91,7 @@ fn of_node(
     if lacks_memory {
         let fix = format!("free memory on node {node}, or lower `targets`; then {set}");
         findings.protect(problem(format!("{text}, and no memory for the rest"), fix));
-    } else if facts.is_root {
+    } else if facts.is_root && findings.asked().is_some_and(|asked| asked.real()) {
         let fix = format!("{set} while memory is in large pieces, best at boot");
         findings.advise(problem(format!("{text}; a start asks the kernel for the rest"), fix));
     } else {

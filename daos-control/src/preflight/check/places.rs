@@ -51,7 +51,16 @@ pub(super) fn directories(findings: &mut Findings<'_>, facts: &HostFacts, places
         } else {
             format!("user {} may not write to the directory for {purpose}", facts.user)
         };
-        let fix = format!("as root `mkdir -p {path} && chown {} {path}`", facts.user);
+        let fix = match place.searchable {
+            true => format!("as root `mkdir -p {path} && chown {} {path}`", facts.user),
+            // Made or not, this user would not get there.
+            false => format!(
+                "set `{}` to a directory that user {} can reach, e.g. below /var/lib: it may not search {}",
+                place.key,
+                facts.user,
+                place.existing.display()
+            ),
+        };
         let problem = Problem::new(Rule::Directories, code::HOST_DIRECTORY, text, fix)
             .about(&path)
             .at(&place.key)

@@ -8,13 +8,20 @@ use rustix::fs::{Access, access};
 
 use super::{Roots, names, numa_node};
 use crate::config::{EngineConfig, ScmTier};
+use crate::fault::{Fault, code};
+use crate::format::of_bdev;
 use crate::preflight::{Asked, ControllerFacts, PmemFacts};
 
 /// All controllers, or why they cannot be listed.
-pub(super) async fn controllers(bdev: &dyn BdevProvider) -> Result<Vec<ControllerFacts>, String> {
-    let found = bdev.scan(&ScanRequest::default()).await.map_err(|error| error.to_string())?;
+pub(super) async fn controllers(bdev: &dyn BdevProvider) -> Result<Vec<ControllerFacts>, Fault> {
+    let found = bdev.scan(&ScanRequest::default()).await.map_err(|error| of_bdev(&error))?;
     if let Some(problem) = found.problems.iter().find(|each| each.class == BdevClass::Nvme) {
-        return Err(problem.text.clone());
+        return Err(Fault::new(
+            "storage",
+            code::BDEV_NOT_FOUND,
+            problem.text.clone(),
+            "see that /sys is mounted and readable for the user of daos_server",
+        ));
     }
     Ok(found.controllers.iter().map(facts).collect())
 }

@@ -8,6 +8,7 @@ mod host;
 mod modules;
 mod places;
 mod ports;
+mod storage;
 mod tools;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use super::keys::Asked;
 use super::sys;
 use crate::fault::{Fault, code};
 use crate::scan::memory;
+pub(super) use storage::foreseen;
 
 /// Where the kernel shows itself, and where programs are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +54,7 @@ impl Default for Roots {
     }
 }
 
-/// Looks at everything. `state_dir` is where state lies when no configuration says so.
+/// Looks at everything but the storage that is to be formatted. `state_dir` is where state lies when no configuration says so.
 ///
 /// # Errors
 /// When memory or network cannot be read at all.
@@ -87,6 +89,7 @@ pub async fn observe(
                     (device, there)
                 })
                 .collect(),
+            storage: Ok(Vec::new()),
             engine_program: plane.map(tools::engine_program),
             tools,
             places: places.into_iter().map(places::look).collect(),

@@ -61,6 +61,7 @@ pub(super) fn look(wanted: Wanted) -> PlaceFacts {
         purpose,
         key,
         path,
+        searchable: access(&existing, Access::EXEC_OK).is_ok(),
         writable: access(&existing, Access::WRITE_OK | Access::EXEC_OK).is_ok()
             && files.as_ref().is_none_or(|files| !files.read_only),
         available: limited.map(|files| files.available_bytes),

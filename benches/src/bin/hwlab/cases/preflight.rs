@@ -74,7 +74,7 @@ pub fn without_iommu(lab: &Lab) -> Result<()> {
 }
 
 /// With an IOMMU: modules, huge pages, limits, preparation and directories are missing and named, each is put right as it says,
-/// and then nothing is left.
+/// and then nothing is left but the persistent memory, which only root can mount.
 pub fn remedies_make_ready(lab: &Lab) -> Result<()> {
     let hardware = Hardware { dimm_mib: 128, ..Hardware::default() };
     let disks = lab.disks(&hardware)?;
@@ -118,8 +118,9 @@ pub fn remedies_make_ready(lab: &Lab) -> Result<()> {
     }
     let limit = |command: &str| format!("sh -c 'ulimit -l unlimited; {BOB} {command}'");
     let ran = guest.shell.try_run(&limit("daos_server preflight -v -o /etc/server.yml"))?;
-    ensure!(ran.status == 0, "{}", ran.output);
-    ensure!(ran.output.contains("0 errors, "), "{}", ran.output);
+    let mut left = ran.output.lines().filter(|line| line.starts_with("ERROR"));
+    ensure!(left.all(|line| line.starts_with("ERROR    storage, engine ")), "{}", ran.output);
+    ensure!(ran.status == 2, "{}", ran.output);
     lab.keep("preflight-ready", &ran.output)?;
     for rule in ["iommu: on", "hugepages, node 1: ", "vfio-access, ", "memlock: high enough"] {
         ensure!(ran.output.contains(&format!("ok       {rule}")), "{rule}: {}", ran.output);
