@@ -26,12 +26,6 @@ END"
     Ok(())
 }
 
-/// As modules come: no namespaces, no labels. The kernel reads labels when it begins to work with a module.
-const BLANK: &str =
-    "ndctl destroy-namespace -f all; ndctl disable-region all && ndctl zero-labels all &&
-    ndctl disable-dimm all && ndctl enable-dimm all && ndctl enable-region all
-    [ $(cat /sys/bus/nd/devices/region0/nstype) = 4 ]";
-
 /// Three steps of a prepare: labels are gone; there are new ones; the label of a namespace is written, and it is not usable yet. One of a
 /// reset: a namespace is wiped, and there. After each boot the same command goes on from what is there.
 pub fn cut_during_prepare(lab: &Lab) -> Result<()> {
@@ -46,41 +40,41 @@ pub fn cut_during_prepare(lab: &Lab) -> Result<()> {
             kill -STOP $p; hold
         fi";
     let prepare = "daos_server scm prepare --force --scm-ns-per-socket 2";
+    let (first, second) = (format!("{prepare} --socket 0"), format!("{prepare} --socket 1"));
+    let again = format!("ndctl destroy-namespace -f all > /dev/null; {prepare}");
+    let reset = "mkfs.ext4 -q -b 4096 -L daos /dev/pmem1; daos_server scm reset --force";
+    // What is done, what goes on after it, and with how many namespaces that ends.
     let steps = [
-        (BLANK, prepare, "[ \"$1\" = init-labels ] && hold"),
-        (BLANK, prepare, "[ \"$1\" = enable-region ] && hold"),
-        (BLANK, prepare, inside),
-        (
-            "mkfs.ext4 -q -b 4096 -L daos /dev/pmem1",
-            "daos_server scm reset --force",
-            "[ \"$1\" = destroy-namespace ] && hold",
-        ),
+        (first.as_str(), first.as_str(), 2, "[ \"$1\" = init-labels ] && hold"),
+        (second.as_str(), second.as_str(), 2, "[ \"$1\" = enable-region ] && hold"),
+        (again.as_str(), prepare, 4, inside),
+        (reset, prepare, 4, "[ \"$1\" = destroy-namespace -a \"$2\" = namespace1.0 ] && hold"),
     ];
     let mut guest = lab.boot(&hardware, &disks)?;
-    for (number, (first, command, before)) in steps.iter().enumerate() {
-        guest.shell.run(first)?;
+    for (number, (command, then, spaces, before)) in steps.iter().enumerate() {
         replace(&mut guest, "ndctl", before, "")?;
-        guest.shell.run(&format!("{command} > /tmp/out 2>&1 &"))?;
+        guest.shell.run(&format!("{{ {command}; }} > /tmp/out 2>&1 &"))?;
         guest.shell.wait("[ -e /tmp/reached ] || { cat /tmp/out; false; }", site::UP)?;
         guest.cut_power();
         guest = lab.boot(&hardware, &disks)?;
-        goes_on(&mut guest, prepare).with_context(|| format!("cut {number}: {before}"))?;
+        goes_on(&mut guest, then, *spaces)
+            .with_context(|| format!("cut {number}: {command}, {before}"))?;
     }
     guest.power_off()
 }
 
 /// A scan works, nothing looks formatted, and the same command ends with namespaces, if need be after a reset: one that was never made
 /// usable is raw, and may as well be somebody's.
-fn goes_on(guest: &mut Guest, prepare: &str) -> Result<()> {
+fn goes_on(guest: &mut Guest, prepare: &str, spaces: usize) -> Result<()> {
     let found = guest.shell.run("daos_server scm scan; ndctl list -i")?;
     guest.shell.run("for d in /dev/pmem*; do [ ! -e $d ] || ! blkid -p $d || exit 1; done")?;
     let usable = |text: &str| text.lines().filter(|line| line.contains("fsdax")).count();
     let mut told = guest.shell.run(prepare).with_context(|| found.clone())?;
-    if usable(&told) != 4 {
+    if usable(&told) != spaces {
         ensure!(told.contains("of mode raw, and left alone"), "{told}\n{found}");
         told = guest.shell.run(&format!("daos_server scm reset --force && {prepare}"))?;
     }
-    ensure!(usable(&told) == 4, "{told}");
+    ensure!(usable(&told) == spaces, "{told}");
     Ok(())
 }
 
