@@ -153,11 +153,14 @@ fn scm_at_start(
     files: &FilesObserved,
 ) -> ScmAtStart {
     let readiness = observed.readiness(&target.scm);
-    // Whatever is mounted there counts when it carries a superblock (R124, row C1).
+    // What is configured counts, whoever mounted it, when it carries a superblock (R124, row C1).
     if let MountPointState::MountPoint(mount) = &observed.at {
         let reachable = matches!(readiness, ScmReadiness::Reachable { .. });
         if reachable || !matches!(files.superblock, SuperblockState::Missing) {
-            return ScmAtStart::Mounted(contents(&mount.entries));
+            return match observed.mounted_instead(&target.scm) {
+                Some(error) => ScmAtStart::OtherMounted { found: error.to_string() },
+                None => ScmAtStart::Mounted(contents(&mount.entries)),
+            };
         }
     }
     match (target.scm.class(), &observed.at, &readiness) {

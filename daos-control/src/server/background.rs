@@ -10,8 +10,8 @@ use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::engine::{EngineState, Engines};
-use crate::fault::Fault;
+use crate::engine::{EngineState, EngineStatus, Engines};
+use crate::fault::{Fault, code};
 use crate::format::{FormatRequest, FormatService};
 use crate::management::{Management, ManagementState, push_group_map};
 use crate::supervisor::Supervisor;
@@ -80,6 +80,9 @@ pub async fn watch_certificates(security: Security, end: CancellationToken) {
     }
 }
 
+/// Refusals of storage that is somebody else's or not what is configured: plans show it, and a format with --reformat may give it up.
+const SHOWN_WHILE_SERVING: [i32; 2] = [code::SERVER_WRONG_SYSTEM, code::SCM_NOT_AS_CONFIGURED];
+
 /// Starts every engine, formats what is blank when asked to, and says when nothing at all can run (row D5).
 pub async fn first_start(
     engines: Engines,
@@ -103,19 +106,21 @@ pub async fn first_start(
     tokio::select! {
         () = end.cancelled() => {}
         states = started => {
-            let refused = states.iter().filter_map(|seen| match &seen.state {
-                EngineState::Refused(fault) => Some(fault.clone()),
-                _ => None,
-            });
-            let refused: Vec<_> = refused.collect();
-            match refused.into_iter().next() {
-                Some(first) if states.iter().all(|seen| matches!(seen.state, EngineState::Refused(_))) => {
-                    tell.send_replace(Some(first));
-                }
-                _ => {}
+            if let Some(fault) = nothing_can_run(&states) {
+                tell.send_replace(Some(fault));
             }
             // The receiver lives as long as the server; nothing more will be told.
             end.cancelled().await;
         }
     }
+}
+
+/// The fault with which a server ends that has nothing to serve for: each engine is refused, and for no reason with which an
+/// administrator can deal through the server.
+fn nothing_can_run(states: &[EngineStatus]) -> Option<Fault> {
+    let lasting = states.iter().map(|seen| match &seen.state {
+        EngineState::Refused(fault) if !SHOWN_WHILE_SERVING.contains(&fault.code) => Some(fault),
+        _ => None,
+    });
+    lasting.collect::<Option<Vec<_>>>()?.first().map(|fault| (*fault).clone())
 }

@@ -1,6 +1,6 @@
 //! The start table itself, one function per kind of place. Pure.
 
-use super::decision::{holds_something_else, not_mounted, nothing_to_recreate_on};
+use super::decision::{holds_something_else, not_mounted, nothing_to_recreate_on, other_mounted};
 use super::{Contents, Mountable, ScmAtStart, StartDecision, StartFacts, WaitReason};
 use crate::format::{MarkState, MetadataState};
 use crate::superblock::SuperblockState;
@@ -8,10 +8,15 @@ use crate::superblock::SuperblockState;
 /// Decides what to do with one engine's storage at start.
 ///
 /// Rows D1-D6 of the seed hold; where they are silent rows C1-C12, contract 7.3 for control metadata, and two
-/// rules of ours: a superblock that cannot be read is never replaced, whatever the flags (W13), and a journal
-/// mark means that the state is unknown, unless the superblock that ends the marked format is there.
+/// rules of ours: a superblock that cannot be read is never replaced, whatever the flags (W13), a journal mark
+/// means that the state is unknown, unless the superblock that ends the marked format is there, and what is
+/// mounted has to be what is configured.
 #[must_use]
 pub fn decide_start(facts: &StartFacts) -> StartDecision {
+    // Before anything is concluded from files on it.
+    if let ScmAtStart::OtherMounted { found } = &facts.scm {
+        return other_mounted(facts.index, found);
+    }
     match unsettled(facts) {
         Some(why) if !may_tell_after_mount(facts) => wait(why),
         Some(_) => StartDecision::MountThenDecide(Mountable::Device),
@@ -62,6 +67,7 @@ fn without_metadata(facts: &StartFacts) -> StartDecision {
         ScmAtStart::RamAbsent { .. } => {
             not_mounted(index, mount, ", and its parent is not a tmpfs mount point")
         }
+        ScmAtStart::OtherMounted { found } => other_mounted(index, found),
         ScmAtStart::Unknown { why } => wait(WaitReason::CheckFailed { why: why.clone() }),
         _ if !facts.may_mount => not_mounted(index, mount, ""),
         ScmAtStart::DeviceOurs => StartDecision::MountThenDecide(Mountable::Device),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::StartFacts;
-use crate::fault::Fault;
+use crate::fault::{Fault, code};
 use crate::format::Mark;
 
 /// What to do with one engine.
@@ -170,6 +170,19 @@ pub(super) fn not_mounted(index: u32, mount: &Path, detail: &str) -> StartDecisi
             format!("server {index} scm mount path {} not mounted{detail}", mount.display()),
             "mount a tmpfs there, or choose a path in a tmpfs whose directory is absent or empty, or start \
              the server with the right to mount",
+        ),
+    }
+}
+
+/// The mount is not what the configuration names: its superblock says nothing about what is configured.
+pub(super) fn other_mounted(index: u32, found: &str) -> StartDecision {
+    StartDecision::Refuse {
+        fault: Fault::new(
+            "storage",
+            code::SCM_NOT_AS_CONFIGURED,
+            format!("engine {index} is not started: {found}"),
+            "correct class, scm_list or scm_mount in the configuration; if the configuration is right, unmount what is there; then \
+             restart the server. Format nothing before the right device is known",
         ),
     }
 }

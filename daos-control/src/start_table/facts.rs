@@ -37,8 +37,13 @@ pub struct StartFacts {
 /// What is at an engine's `scm_mount`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ScmAtStart {
-    /// A file system is mounted there, by whomever (R124).
+    /// What is configured is mounted there, by whomever (R124).
     Mounted(Contents),
+    /// Something of an engine is mounted there, and it is not the class or device of the configuration.
+    OtherMounted {
+        /// Mount point, what is mounted and from where, and what is configured, in words.
+        found: String,
+    },
     /// Class ram, nothing mounted, no directory.
     RamAbsent {
         /// The parent is itself a tmpfs mount point, so a directory there can stand for a tmpfs.

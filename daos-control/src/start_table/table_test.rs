@@ -65,6 +65,12 @@ fn foreign() -> ScmAtStart {
     ScmAtStart::DeviceForeign { found: "xfs".into() }
 }
 
+fn other() -> ScmAtStart {
+    ScmAtStart::OtherMounted {
+        found: "/mnt/daos already is a mount point: ext4 from /dev/a".into(),
+    }
+}
+
 /// Short text of a decision, so that a row reads as one line.
 fn outcome(decision: &StartDecision) -> String {
     match decision {
@@ -152,6 +158,9 @@ fn outcome(decision: &StartDecision) -> String {
 #[case::c9_device_foreign(true, foreign(), Missing, "wait DeviceForeign")]
 #[case::c10_device_missing(true, ScmAtStart::DeviceMissing, Missing, "wait DeviceMissing")]
 #[case::c11_ram_not_mounted(true, absent(true), Missing, "wait NotMounted")]
+#[case::other_mounted(true, other(), Readable, "refuse 1515")]
+#[case::other_mounted_for_a_user(false, other(), Readable, "refuse 1515")]
+#[case::other_mounted_and_unreadable(true, other(), Unreadable, "refuse 1515")]
 #[case::check_failed(true, ScmAtStart::Unknown { why: "EIO".into() }, Missing, "wait CheckFailed")]
 fn row(
     #[case] may_mount: bool,
@@ -177,6 +186,7 @@ fn row(
 #[case::c12_foreign_device(true, foreign(), Missing, "refuse 601")]
 #[case::c12_missing_device(true, ScmAtStart::DeviceMissing, Missing, "refuse 601")]
 #[case::c12_ram_not_mounted(true, absent(false), Missing, "refuse 601")]
+#[case::other_mounted_is_not_taken(true, other(), Missing, "refuse 1515")]
 #[case::readable_is_left_alone(true, mounted(), Readable, "start")]
 fn row_with_recreate_superblocks(
     #[case] may_mount: bool,
@@ -195,6 +205,7 @@ fn row_with_recreate_superblocks(
 #[case::directory_gone_after_reboot(false, absent(true), Readable, "mount FreshDirectory")]
 #[case::directory_kept(false, directory(true, holds()), Readable, "start")]
 #[case::directory_kept_for_root(true, directory(true, holds()), Readable, "start")]
+#[case::other_mounted(true, other(), Readable, "refuse 1515")]
 #[case::user_without_a_place(false, absent(false), Readable, "refuse 1247")]
 #[case::no_superblock(true, mounted(), Missing, "wait NoSuperblock")]
 #[case::no_superblock_for_a_user(false, mounted(), Missing, "wait NoSuperblock")]
@@ -295,13 +306,14 @@ fn any_scm() -> impl Strategy<Value = ScmAtStart> {
         ScmAtStart::DeviceBlank,
         foreign(),
         ScmAtStart::DeviceMissing,
+        other(),
         ScmAtStart::Unknown { why: "EIO".into() },
     ])
 }
 
 proptest! {
-    /// Whatever the facts: no start without a superblock, none is made over an existing one, and a mark of an
-    /// operation that did not end never lets an engine start.
+    /// Whatever the facts: no start without a superblock or on another mount than the configured one, no superblock is made
+    /// over an existing one, and a mark of an operation that did not end never lets an engine start.
     #[test]
     fn decision_never_takes_unknown_for_formatted(
         may_mount: bool, recreate_superblocks: bool, scm in any_scm(),
@@ -322,14 +334,15 @@ proptest! {
             },
             ..facts(may_mount, scm, block)
         };
+        let is_other = matches!(facts.scm, ScmAtStart::OtherMounted { .. });
         match decide_start(&facts) {
             StartDecision::Start { clear_mark } => {
-                prop_assert!(matches!(block, Readable));
+                prop_assert!(!is_other && matches!(block, Readable));
                 prop_assert_eq!(clear_mark, mark != 0);
                 prop_assert!(mark != 2);
             }
             StartDecision::CreateSuperblockThenStart => {
-                prop_assert!(matches!(block, Missing));
+                prop_assert!(!is_other && matches!(block, Missing));
                 prop_assert_eq!(mark, 0);
             }
             StartDecision::MountThenDecide(_) => prop_assert!(may_mount || metadata == 1),

@@ -5,4 +5,5 @@ mod devices;
 mod flow;
 mod host;
 mod log;
+mod mounted;
 mod trouble;

@@ -7,6 +7,7 @@ use daos_blockdev::{DeviceIdentity, DeviceNumber};
 use serde::Serialize;
 
 use super::{Entries, ScmForm, ScmTarget};
+use crate::ScmError;
 
 /// Among the uses of a device: that it cannot be written.
 pub(crate) const READ_ONLY: &str = "it is read-only";
@@ -254,5 +255,12 @@ impl ScmObserved {
     #[must_use]
     pub fn readiness(&self, target: &ScmTarget) -> ScmReadiness {
         crate::plan::readiness(target, self)
+    }
+
+    /// What is mounted at the mount point in the place of the configured class or device, as the error of a format (104); `None`
+    /// when nothing is, or when it is not known to be anything else.
+    #[must_use]
+    pub fn mounted_instead(&self, target: &ScmTarget) -> Option<ScmError> {
+        crate::plan::mounted_instead(target, self)
     }
 }

@@ -80,7 +80,12 @@ fn own_mount<'a>(
         MountPointState::MountPoint(mount) if is_own(mount, facts) => Ok(Some(mount)),
         MountPointState::MountPoint(mount) => Err(ScmError::TargetMounted {
             mount_point: wish.target.mount_point().to_owned(),
-            what: format!("{} from {}, not the configured device", mount.fs_type, mount.source),
+            what: format!(
+                "{} from {}, not the configured device {}",
+                mount.fs_type,
+                mount.source,
+                facts.identity.path.display()
+            ),
         }),
         // A mount over these files would hide them, and they are not ours to remove (W1).
         MountPointState::Directory(directory) if !directory.entries.is_empty() => {

@@ -20,7 +20,7 @@ pub use provision::{
     AcceptedProvision, ProvisionDraft, ProvisionPlan, plan_provision, socket_state,
 };
 pub(crate) use ram::whole_pages;
-pub(crate) use readiness::{ram_readiness, readiness};
+pub(crate) use readiness::{mounted_instead, ram_readiness, readiness};
 pub(crate) use standing::{remount, unmountable};
 pub use step::ScmStep;
 

@@ -1,10 +1,13 @@
 //! Condenses an observation for the start table: reachable, mountable, blank or unusable.
 
+use std::path::Path;
+
 use super::dcpm::{is_own, present, refuse_used};
 use super::{dcpm, place};
+use crate::ScmError;
 use crate::model::{
-    DeviceContent, DeviceState, Medium, MountPointState, ScmForm, ScmObserved, ScmReadiness,
-    ScmTarget,
+    DeviceContent, DeviceState, Medium, MountFacts, MountPointState, ScmForm, ScmObserved,
+    ScmReadiness, ScmTarget,
 };
 
 pub(crate) fn readiness(target: &ScmTarget, observed: &ScmObserved) -> ScmReadiness {
@@ -45,7 +48,35 @@ pub(crate) fn ram_readiness(at: &MountPointState) -> ScmReadiness {
     }
 }
 
-fn dcpm(device: &std::path::Path, at: &MountPointState, state: &DeviceState) -> ScmReadiness {
+/// The error that says what is mounted at the mount point in the place of what is configured. `None` when it is what is configured,
+/// when nothing is mounted, and when the configured device may not be looked at, which then tells nothing.
+pub(crate) fn mounted_instead(target: &ScmTarget, observed: &ScmObserved) -> Option<ScmError> {
+    let MountPointState::MountPoint(mount) = &observed.at else { return None };
+    let wanted = match (&observed.medium, target.device()) {
+        (Medium::Ram(_), None) if mount.fs_type != "tmpfs" => "not a tmpfs".to_owned(),
+        (Medium::Dcpm(state), Some(device)) if is_other(mount, device, state) => {
+            format!("not the configured device {}", device.display())
+        }
+        _ => return None,
+    };
+    Some(ScmError::TargetMounted {
+        mount_point: target.mount_point().to_owned(),
+        what: format!("{} from {}, {wanted}", mount.fs_type, mount.source),
+    })
+}
+
+fn is_other(mount: &MountFacts, device: &Path, state: &DeviceState) -> bool {
+    match state {
+        DeviceState::Present(facts) => mount.device != facts.identity.number,
+        // Its node may be gone while its file system is still mounted.
+        DeviceState::Missing | DeviceState::NotABlockDevice { .. } => {
+            Path::new(&mount.source) != device
+        }
+        DeviceState::Unreadable { .. } => mount.fs_type != "ext4",
+    }
+}
+
+fn dcpm(device: &Path, at: &MountPointState, state: &DeviceState) -> ScmReadiness {
     let facts = match present(device, state) {
         Ok(facts) => facts,
         Err(error) => return ScmReadiness::Unusable { why: error.to_string() },

@@ -22,6 +22,11 @@ pub(super) fn plan_engine(
     request: FormatRequest,
 ) -> EnginePlan {
     let index = target.index();
+    if let Some(error) = mounted_instead(target, seen)
+        && in_use.is_none()
+    {
+        return not_formatted(target, &ScmFault::refused(&error));
+    }
     if let Some(verdict) = settled(target, seen, in_use, request) {
         return EnginePlan { index, verdict, devices: Vec::new(), system_lost: false };
     }
@@ -48,6 +53,11 @@ pub(super) fn plan_engine(
         None => Verdict::Format(Box::new(work)),
     };
     EnginePlan { index, verdict, devices, system_lost }
+}
+
+/// A superblock on another file system than the configured one does not say that the engine is formatted.
+fn mounted_instead(target: &EngineTarget, seen: &EngineObserved) -> Option<ScmError> {
+    seen.scm.as_ref().ok()?.mounted_instead(&target.scm)
 }
 
 /// What is decided before any plan of a device is made.
