@@ -142,15 +142,34 @@ async fn proxy_variables_do_not_reach_engines_unless_allowed() -> Result<()> {
 }
 
 #[tokio::test]
-async fn storage_of_a_system_of_another_name_is_refused_and_kept() -> Result<()> {
+async fn storage_of_a_system_of_another_name_is_kept_until_it_is_given_up() -> Result<()> {
     let mut host = plain_host(1)?;
     rig::formatted(&mut host, 1).await?;
     host.stop_server().await?;
     let superblock = fs::read(host.mounts()[0].join("superblock"))?;
-    host.write_config(&host.default_config().replace("name: daos_try", "name: other"))?;
-    let text = refused(&mut host, &[]).await?;
-    assert!(text.contains("code = 603") && text.contains("daos_try"), "{text}");
+    for file in ["daos_server.yml", "daos_control.yml"] {
+        let text = fs::read_to_string(host.file(file))?;
+        fs::write(host.file(file), text.replace("name: daos_try", "name: other"))?;
+    }
+    host.start_server(&[])?;
+    host.wait_for_log("does not come up", 1).await?;
+    let log = host.server_log().join("\n");
+    assert!(log.contains("belongs to system 'daos_try', rank 0"), "{log}");
+    let query = host.dmg(&["system", "query"]).await?;
+    let told = format!("{}{}", query.stdout, query.stderr);
+    assert!(told.contains("refused") && told.contains("daos_try"), "{query:?}");
+    assert_ne!(host.dmg(&["storage", "format"]).await?.code, 0);
     assert_eq!(fs::read(host.mounts()[0].join("superblock"))?, superblock);
+
+    let plan = host.dmg(&["storage", "format", "--reformat", "--dry-run"]).await?;
+    let words = plan.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("an engine of system 'daos_try', rank 0"), "{plan:?}");
+    assert_eq!(fs::read(host.mounts()[0].join("superblock"))?, superblock);
+    rig::ensure_code(&host.dmg(&["storage", "format", "--reformat", "--yes"]).await?, 0)?;
+    host.wait_for_joined(1).await?;
+    let superblock = fs::read_to_string(host.mounts()[0].join("superblock"))?;
+    assert!(superblock.contains("system: other\n"), "{superblock}");
+    host.clear().await?;
     Ok(())
 }
 

@@ -60,6 +60,48 @@ async fn c6_a_pmem_device_is_mounted_again_after_a_reboot_and_keeps_its_rank() -
     Ok(())
 }
 
+/// An SCM that is still mounted, and a configuration that names another device or class since.
+#[tokio::test]
+async fn what_is_mounted_has_to_be_what_is_configured() -> Result<()> {
+    if skip_without_mount_right() {
+        return Ok(());
+    }
+    let (Some(own), Some(other)) =
+        (LoopDevice::attach("own", 256 * MIB), LoopDevice::attach("other", 256 * MIB))
+    else {
+        return Ok(());
+    };
+    let mut host = host(1)?;
+    let mount = host.mounts()[0].display().to_string();
+    let dcpm = |device: &LoopDevice| {
+        format!("  - {{class: dcpm, scm_mount: {mount}, scm_list: [{}]}}\n", device.path_str())
+    };
+    with_tiers(&host, &dcpm(&own))?;
+    formatted(&mut host, 1).await?;
+    let before = members(&host).await?;
+    host.stop_server().await?;
+
+    let ram = format!("  - {{class: ram, scm_mount: {mount}, scm_size: 1}}\n");
+    for (tiers, named) in [(dcpm(&other), other.path_str()), (ram, "not a tmpfs")] {
+        with_tiers(&host, &tiers)?;
+        host.start_server(&[])?;
+        host.wait_for_log("does not come up", 1).await?;
+        let log = host.server_log().join("\n");
+        assert!(log.contains(own.path_str()) && log.contains(named), "{log}");
+        let plan = host.dmg(&["storage", "format", "--dry-run"]).await?;
+        assert_ne!(plan.code, 0, "{plan:?}");
+        let told = plan.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(told.contains("already is a mount point") && told.contains(named), "{plan:?}");
+        host.stop_server().await?;
+    }
+    with_tiers(&host, &dcpm(&own))?;
+    host.start_server(&[])?;
+    host.wait_for_joined(1).await?;
+    assert_eq!(members(&host).await?, before);
+    host.clear().await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_device_with_somebody_elses_data_is_refused_and_kept() -> Result<()> {
     if skip_without_mount_right() {

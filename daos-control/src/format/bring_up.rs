@@ -15,7 +15,7 @@ use super::execute::blocking;
 use super::observe::observe;
 use super::service::{FormatService, Inner};
 use super::targets::EngineTarget;
-use super::{faults, given};
+use super::{elsewhere, faults, given};
 use crate::fault::Fault;
 use crate::start_table::{
     Mountable, ScmAtStart, StartDecision, StartFacts, WaitReason, decide_start,
@@ -81,6 +81,7 @@ impl Inner {
 
     async fn bring_up(&self, target: &EngineTarget) -> BroughtUp {
         let mut mount_failed = None;
+        let mut mounted_now = false;
         for _ in 0..ROUNDS {
             let Some((mut facts, bdev)) = self.start_facts(target).await else { break };
             if let Some(why) = mount_failed.take() {
@@ -90,14 +91,21 @@ impl Inner {
             log(&decision, &facts);
             match decision {
                 StartDecision::Start { clear_mark } => {
+                    if let Some(superblock) = facts.superblock.readable()
+                        && let Err(fault) =
+                            elsewhere::check(&self.targets, target, superblock, mounted_now)
+                    {
+                        return BroughtUp::Refused(fault);
+                    }
                     if clear_mark {
                         self.clear_mark(target.index()).await;
                     }
                     return ready(self.start(target, &bdev, facts.superblock.readable()).await);
                 }
                 StartDecision::MountThenDecide(what) => {
-                    mount_failed =
-                        self.mount(target, what).await.err().map(|fault| fault.to_string());
+                    let mounted = self.mount(target, what).await;
+                    mounted_now |= mounted.is_ok();
+                    mount_failed = mounted.err().map(|fault| fault.to_string());
                 }
                 StartDecision::CreateSuperblockThenStart => {
                     return ready(self.create(target, &bdev).await);
@@ -136,6 +144,9 @@ impl Inner {
             devices => devices.to_vec(),
         };
         let judged = given::judge(&target.bdev, bdev, &before)?;
+        if superblock.incarnation != 0 {
+            warn_of_blank(target.index(), &judged.blank);
+        }
         if !judged.new.is_empty() {
             tracing::info!("instance {}: new devices {}", target.index(), judged.new.join(", "));
             self.make_files(target, &judged.new).await?;
@@ -242,6 +253,17 @@ fn ready(done: Result<(), Fault>) -> BroughtUp {
     match done {
         Ok(()) => BroughtUp::Ready,
         Err(fault) => BroughtUp::Refused(fault),
+    }
+}
+
+/// An engine that ran has marked its devices: one without its mark is another one, or was erased.
+fn warn_of_blank(index: u32, names: &[String]) {
+    for name in names {
+        tracing::warn!(
+            "engine {index} had data on block device {name}, which is blank now: it was exchanged, erased, or has another's name. The \
+             engine is started without that data; if that is not meant, stop the server, see that bdev_list names the right device, \
+             and start it again"
+        );
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Judged {
     pub given: Vec<GivenDevice>,
     /// Names of devices that are new to the engine.
     pub new: Vec<String>,
+    /// Names of devices that were given to the engine and are seen to be blank.
+    pub blank: Vec<String>,
 }
 
 /// What a device is to the engine.
@@ -74,7 +76,7 @@ pub(super) fn judge(
 ) -> Result<Judged, Fault> {
     let plan = daos_storage_nvme::plan(target, observed, Intent::Plain)
         .map_err(|error| faults::of_bdev(&error))?;
-    let mut judged = Judged { given: Vec::new(), new: Vec::new() };
+    let mut judged = Judged { given: Vec::new(), new: Vec::new(), blank: Vec::new() };
     let mut refused = Vec::new();
     let lasting = |device: &&DevicePlan| device.device().class != BdevClass::Malloc;
     for device in plan.devices().iter().filter(lasting) {
@@ -86,6 +88,10 @@ pub(super) fn judge(
         }
         if matches!(standing, Standing::New | Standing::Exchanged { .. }) {
             judged.new.push(name.clone());
+        }
+        let was_there = matches!(standing, Standing::Known | Standing::Exchanged { .. });
+        if was_there && device.state().is_some_and(is_seen_blank) {
+            judged.blank.push(name.clone());
         }
         let recorded = before.iter().find(|known| known.name == *name && !known.removed);
         let serial = now.or_else(|| recorded.and_then(|known| known.serial.clone()));
@@ -178,6 +184,14 @@ fn contents(state: &DeviceState) -> Vec<Option<&Content>> {
     }
 }
 
+fn is_seen_blank(state: &DeviceState) -> bool {
+    if matches!(state, DeviceState::File(FileState::Absent { .. })) {
+        return true;
+    }
+    let contents = contents(state);
+    !contents.is_empty() && contents.iter().all(|content| content.is_some_and(Content::is_blank))
+}
+
 fn is_engines(kind: SignatureKind) -> bool {
     matches!(kind, SignatureKind::Blobstore | SignatureKind::DaosBlockDevice)
 }
@@ -225,6 +239,11 @@ fn describe(device: &DevicePlan, standing: &Standing, why: Why) -> (String, &'st
         Standing::New => "is new to the engine".to_owned(),
     };
     match why {
+        Why::Holds(content) if holds_an_engines(device) => (
+            format!("{named} {came} and holds something else: {content}"),
+            "see first whose it is: a reboot may have given devices other names, then correct bdev_list; only if nobody needs what is \
+             on it, erase it with wipefs and start the engine again",
+        ),
         Why::Holds(content) => (
             format!("{named} {came} and holds something else: {content}"),
             "take it out of bdev_list; or, if what is on it is not needed, erase it with wipefs and start the engine again",
@@ -238,6 +257,14 @@ fn describe(device: &DevicePlan, standing: &Standing, why: Why) -> (String, &'st
             "take it out of bdev_list, or put right what is said of it, and start the engine again",
         ),
     }
+}
+
+fn holds_an_engines(device: &DevicePlan) -> bool {
+    let contents = device.state().map(contents).unwrap_or_default();
+    contents
+        .iter()
+        .flatten()
+        .any(|content| content.signatures().iter().any(|it| is_engines(it.kind)))
 }
 
 fn not_blank(index: u32, refused: &[(String, &'static str)]) -> Fault {

@@ -4,9 +4,10 @@
 //! [`targets`] says what may be formatted, [`observe`] looks, [`plan`] decides (pure), `execute` acts in a fixed
 //! order, [`report`] tells what became of each device. `journal` keeps the marks that turn a crash into
 //! *unknown*, `metadata` owns control metadata on disk, `bring_up` acts on the start table, `given` says which devices
-//! are new to an engine and may not be. Must not know gRPC, protobuf, nor how engines run.
+//! are new to an engine and may not be, `elsewhere` whose storage it is when it is not the engine's. Must not know gRPC, protobuf, nor how engines run.
 
 mod bring_up;
+mod elsewhere;
 mod execute;
 mod faults;
 mod foresee;

@@ -81,7 +81,8 @@ pub async fn watch_certificates(security: Security, end: CancellationToken) {
 }
 
 /// Refusals of storage that is somebody else's or not what is configured: plans show it, and a format with --reformat may give it up.
-const SHOWN_WHILE_SERVING: [i32; 2] = [code::SERVER_WRONG_SYSTEM, code::SCM_NOT_AS_CONFIGURED];
+const SHOWN_WHILE_SERVING: [i32; 3] =
+    [code::SERVER_WRONG_SYSTEM, code::SCM_NOT_AS_CONFIGURED, code::STORAGE_OF_OTHER_ENGINE];
 
 /// Starts every engine, formats what is blank when asked to, and says when nothing at all can run (row D5).
 pub async fn first_start(

@@ -46,9 +46,6 @@ impl EngineDeeds for Deeds {
             BroughtUp::Waiting(why) => return Looked::NeedsFormat(why.to_string()),
             BroughtUp::Refused(fault) => return Looked::Refused(fault),
         }
-        if let Err(fault) = self.of_this_system(index) {
-            return Looked::Refused(fault);
-        }
         match self.storage_is_ready(index).await {
             Ok(()) => Looked::Ready,
             Err(fault) => Looked::Refused(fault),
@@ -147,23 +144,6 @@ fn died(
 }
 
 impl Deeds {
-    /// Storage of a system of another name is nobody's to start here.
-    fn of_this_system(&self, index: u32) -> Result<(), Fault> {
-        let superblock = self.superblock(index)?;
-        if superblock.system == self.config.name {
-            return Ok(());
-        }
-        Err(Fault::new(
-            "server",
-            code::SERVER_WRONG_SYSTEM,
-            format!(
-                "the storage of engine {index} belongs to system '{}', the configuration names '{}'",
-                superblock.system, self.config.name
-            ),
-            "correct name in the configuration, or give the engine other storage",
-        ))
-    }
-
     /// Whether rank 0 was never given, as far as this host's replica knows. One that has just been enlisted knows nothing.
     fn makes_system(&self) -> bool {
         let ManagementState::Running(membership) = self.management.state() else { return false };

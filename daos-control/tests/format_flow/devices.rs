@@ -13,7 +13,8 @@ use daos_storage_nvme::{
     BdevTier, DeviceState, EngineDeviceConfig, EngineOptions, Roles, TierDevices,
 };
 
-use crate::host::{Form, Host, PLAIN, use_storage};
+use crate::host::{Form, Host, PLAIN, REFORMAT, use_storage};
+use crate::log;
 
 /// A service over today's configuration, in which engine 0 has these devices.
 fn service(host: &Host, bdev: Option<&SimBdev>, devices: TierDevices) -> FormatService {
@@ -184,4 +185,98 @@ async fn a_kernel_device_added_after_the_format_keeps_its_file_system() {
     refused(first, &[&device, "ext4"]);
     assert_eq!(label, "photos");
     assert_eq!(second, BroughtUp::Ready);
+}
+
+/// What a reboot does that gives devices other names, or an editor that exchanged two lines.
+#[tokio::test]
+async fn devices_of_two_engines_that_changed_places_are_named_and_kept() {
+    let test = "devices_of_two_engines_that_changed_places_are_named_and_kept";
+    let Some(host) = Host::new(test, Form::Directory, 2).await else { return };
+    host.service().apply(PLAIN, None).await.unwrap();
+    for index in 0..2 {
+        use_storage(&host, index);
+    }
+    let superblocks = [host.superblock(0), host.superblock(1)];
+    let (mut parts, _ready) = host.parts();
+    let tiers = parts.targets.engines.iter().map(|engine| engine.bdev.tiers.clone());
+    let tiers: Vec<_> = tiers.collect();
+    for (engine, tiers) in parts.targets.engines.iter_mut().zip(tiers.into_iter().rev()) {
+        engine.bdev.tiers = tiers;
+        engine.device_config =
+            EngineDeviceConfig::from_target(&engine.bdev, EngineOptions::default()).unwrap();
+    }
+    let exchanged = FormatService::new(parts);
+    for (index, other) in [(0, 1), (1, 0)] {
+        let BroughtUp::Refused(fault) = exchanged.bring_up(index).await else { panic!("started") };
+        assert_eq!(fault.code, 1516, "{fault}");
+        let told = fault.description.clone();
+        for word in [format!("engine {index} "), format!("engine {other}")] {
+            assert!(told.contains(&word), "{word}: {told}");
+        }
+        assert!(told.contains(&host.bdev(index).display().to_string()), "{told}");
+        assert!(fault.resolution.contains("bdev_list"), "{fault:?}");
+        assert!(!fault.resolution.contains("wipefs"), "{fault:?}");
+    }
+    assert_eq!([host.superblock(0), host.superblock(1)], superblocks);
+    for index in 0..2 {
+        assert_eq!(host.service().bring_up(index).await, BroughtUp::Ready);
+    }
+}
+
+#[tokio::test]
+async fn a_blank_device_in_the_place_of_one_with_data_is_told_loudly() {
+    let test = "a_blank_device_in_the_place_of_one_with_data_is_told_loudly";
+    log::collect();
+    let Some(host) = Host::new(test, Form::Directory, 1).await else { return };
+    let service = host.service();
+    service.apply(PLAIN, None).await.unwrap();
+    let name = host.bdev(0).display().to_string();
+    let told =
+        || log::lines().iter().any(|line| line.contains(&name) && line.contains("blank now"));
+    assert_eq!(service.bring_up(0).await, BroughtUp::Ready);
+    assert!(!told(), "no engine has used it yet");
+    let mut superblock = host.superblock(0).unwrap();
+    superblock.incarnation = 7;
+    daos_control::superblock::store(&host.home(0).superblock(), &superblock).unwrap();
+    use_storage(&host, 0);
+    assert_eq!(service.bring_up(0).await, BroughtUp::Ready);
+    assert!(!told(), "the engine's data is there");
+    fs::remove_file(host.bdev(0)).unwrap();
+    fs::File::create(host.bdev(0)).and_then(|file| file.set_len(1 << 30)).unwrap();
+    assert_eq!(service.bring_up(0).await, BroughtUp::Ready);
+    assert!(told(), "{:?}", log::lines());
+}
+
+#[tokio::test]
+async fn storage_of_another_system_is_refused_untouched_and_named_in_the_plan() {
+    let test = "storage_of_another_system_is_refused_untouched_and_named_in_the_plan";
+    let Some(host) = Host::new(test, Form::Loop, 1).await else { return };
+    host.service().apply(PLAIN, None).await.unwrap();
+    host.reboot();
+    let (mut parts, _ready) = host.parts();
+    parts.targets.system = "other".into();
+    // It would be made, and the device config written anew, if this were the engine's storage.
+    let config = {
+        let engine = &mut parts.targets.engines[0];
+        let added = vec![host.bdev(0), host.files.join("added")];
+        let devices = TierDevices::File { paths: added, size_gib: 1 };
+        engine.bdev.tiers = vec![BdevTier { tier: 1, roles: Roles::NONE, devices }];
+        engine.home.device_config()
+    };
+    let other = FormatService::new(parts);
+    let BroughtUp::Refused(fault) = other.bring_up(0).await else { panic!("it started") };
+    assert_eq!(fault.code, 603, "{fault}");
+    let mount = host.mount(0).display().to_string();
+    for word in ["'daos_server'", "'other'", "stays mounted", &mount] {
+        assert!(fault.description.contains(word), "{word}: {fault}");
+    }
+    assert!(!host.files.join("added").exists());
+    assert!(!fs::read_to_string(config).unwrap().contains("added"));
+    let plan = other.plan(REFORMAT).await.unwrap();
+    let rows = &plan.engines[0].devices;
+    assert!(rows[0].content.contains("an engine of system 'daos_server'"), "{rows:?}");
+    assert!(rows[0].destroys(), "{rows:?}");
+    other.apply(REFORMAT, None).await.unwrap();
+    assert_eq!(host.superblock(0).unwrap().system, "other");
+    assert_eq!(other.bring_up(0).await, BroughtUp::Ready);
 }

@@ -299,7 +299,9 @@ impl StoreError {
     #[must_use]
     pub fn resolution(&self) -> &'static str {
         match self {
-            Self::Missing { .. } => "format the storage of this replica, or restore a backup",
+            Self::Missing { .. } => {
+                "see first that scm_list of each engine names the right device, a reboot may give devices other names; if the database is lost, restore a backup"
+            }
             Self::Exists { .. } => "erase the system first if it is to be made anew",
             Self::Foreign { .. } => "put back the storage that belongs to this system",
             Self::Newer { .. } => "start the version of the server that wrote it, or a later one",

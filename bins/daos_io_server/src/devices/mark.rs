@@ -37,7 +37,7 @@ impl Mark {
     pub fn read(bytes: &[u8; MARK_BYTES]) -> anyhow::Result<Self> {
         ensure!(
             bytes.starts_with(&MAGIC),
-            "is neither blank nor marked by an engine; format it first"
+            "is neither blank nor marked by an engine; see that bdev_list names the right device"
         );
         let word = |at: usize| {
             u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
@@ -46,7 +46,9 @@ impl Mark {
             Self { engine: Uuid::from_slice(&bytes[16..CHECKED_BYTES])?, position: word(12) };
         match word(8) {
             VERSION if mark.to_bytes() == *bytes => Ok(mark),
-            VERSION => bail!("has a damaged mark; format it first"),
+            VERSION => {
+                bail!("has a damaged mark of an engine; see that bdev_list names the right device")
+            }
             other => bail!("has a mark of unknown version {other}"),
         }
     }

@@ -103,7 +103,13 @@ fn take(file: &File, ours: &Mark) -> anyhow::Result<()> {
         ensure!(found == bytes, "reads back differently from what was written");
     }
     let mark = Mark::read(&found)?;
-    ensure!(mark.engine == ours.engine, "belongs to engine {}; format it first", mark.engine);
+    ensure!(
+        mark.engine == ours.engine,
+        "belongs to engine {}, this is engine {}; see first that bdev_list and scm_list of all engines name the right devices, a reboot \
+         may give them other names",
+        mark.engine,
+        ours.engine
+    );
     ensure!(
         mark.position == ours.position,
         "was device {} of this engine and is now device {}; restore the order of bdev_list",

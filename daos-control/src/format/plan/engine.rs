@@ -8,7 +8,7 @@ use crate::fault::Fault;
 use crate::format::observe::EngineObserved;
 use crate::format::report::StorageMedium;
 use crate::format::targets::EngineTarget;
-use crate::format::{FormatRequest, Mark, MarkState, MetadataPlan, faults, metadata};
+use crate::format::{FormatRequest, Mark, MarkState, MetadataPlan, elsewhere, faults, metadata};
 use crate::superblock::{EngineHome, SuperblockState};
 
 pub(super) fn refused(index: u32, fault: Fault) -> EnginePlan {
@@ -53,6 +53,24 @@ pub(super) fn plan_engine(
         None => Verdict::Format(Box::new(work)),
     };
     EnginePlan { index, verdict, devices, system_lost }
+}
+
+/// Says in the row of what holds the superblock that an engine of another system would be lost with it.
+pub(super) fn naming_the_lost(
+    mut plan: EnginePlan,
+    seen: &EngineObserved,
+    system: &str,
+) -> EnginePlan {
+    let superblock = seen.files.superblock.readable();
+    let lost = superblock.and_then(|superblock| elsewhere::other_system(superblock, system));
+    if let (Some(lost), Verdict::Format(_), Some(row)) =
+        (lost, &plan.verdict, plan.devices.iter_mut().find(|row| row.destroys()))
+    {
+        let content = std::mem::take(&mut row.content);
+        let and = if content.is_empty() { "" } else { "; " };
+        row.content = format!("{content}{and}an engine of {lost}");
+    }
+    plan
 }
 
 /// A superblock on another file system than the configured one does not say that the engine is formatted.

@@ -187,7 +187,9 @@ pub fn plan(
         .iter()
         .map(|target| match host.engines.get(&target.index()) {
             Some(seen) => {
-                engine::plan_engine(target, seen, host.in_use.get(&target.index()), request)
+                let in_use = host.in_use.get(&target.index());
+                let plan = engine::plan_engine(target, seen, in_use, request);
+                engine::naming_the_lost(plan, seen, &targets.system)
             }
             None => engine::refused(target.index(), faults::broken("the engine was not looked at")),
         })
