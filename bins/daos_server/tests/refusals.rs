@@ -168,7 +168,7 @@ async fn storage_of_a_system_of_another_name_is_kept_until_it_is_given_up() -> R
     rig::ensure_code(&host.dmg(&["storage", "format", "--reformat", "--yes"]).await?, 0)?;
     host.wait_for_joined(1).await?;
     let superblock = fs::read_to_string(host.mounts()[0].join("superblock"))?;
-    assert!(superblock.contains("system: other\n"), "{superblock}");
+    assert!(superblock.contains("system: \"other\""), "{superblock}");
     host.clear().await?;
     Ok(())
 }
