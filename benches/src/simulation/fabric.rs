@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use daos_control::supervisor::{
-    CallLimits, EngineEvent, EngineEventKind, EngineLaunch, EngineReady, EngineSignal, EventStream,
-    ExitStatus, LogMasks, SimSupervisor, StopHow, Supervisor, SupervisorError,
+    CallLimits, EngineDevice, EngineDeviceHealth, EngineEvent, EngineEventKind, EngineLaunch,
+    EngineReady, EngineSignal, EventStream, ExitStatus, LogMasks, SimSupervisor, StopHow,
+    Supervisor, SupervisorError,
 };
 use daos_membership::{GroupMap, Incarnation, Rank};
 use tokio::sync::watch;
@@ -215,6 +216,18 @@ impl Supervisor for Fabric {
 
     async fn set_log_masks(&self, index: u32, masks: &LogMasks) -> Result<(), SupervisorError> {
         self.inner.set_log_masks(index, masks).await
+    }
+
+    async fn devices(&self, index: u32) -> Result<Vec<EngineDevice>, SupervisorError> {
+        self.inner.devices(index).await
+    }
+
+    async fn device_health(
+        &self,
+        index: u32,
+        uuid: &str,
+    ) -> Result<EngineDeviceHealth, SupervisorError> {
+        self.inner.device_health(index, uuid).await
     }
 
     fn events(&self) -> Option<EventStream> {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use daos_control::drpc::{CallError, Client, Listener, ListenerLimits, Method, NotifyReady};
-use daos_control::stand_in::{Effect, Engine, Script};
+use daos_control::stand_in::{Effect, Engine, Script, StandInDevice};
 use rustix::process::{Resource, Rlimit, Signal, getpid, getrlimit, kill_process, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -51,7 +51,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let Environment { provider, interface, port, script, swim, .. } = environment;
     let fabric = fabric::bind(&provider, &interface, port)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let life = Life { arguments, script, swim, storage: &storage, log_level };
+    let told = devices::told(&devices, storage.identity.uuid, targets);
+    let life = Life { arguments, script, swim, storage: &storage, log_level, devices: told };
     let ended = runtime.block_on(life.serve(fabric));
     drop(devices);
     ended
@@ -63,6 +64,7 @@ struct Life<'a> {
     swim: Times,
     storage: &'a Storage,
     log_level: LogLevel,
+    devices: Vec<StandInDevice>,
 }
 
 impl Life<'_> {
@@ -71,7 +73,8 @@ impl Life<'_> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut dump_threads = signal(SignalKind::user_defined1())?;
         let mut dump_state = signal(SignalKind::user_defined2())?;
-        let (service, mut effects) = Service::new(Engine::new(self.script.clone()));
+        let engine = Engine::new(self.script.clone()).with_devices(self.devices.clone());
+        let (service, mut effects) = Service::new(engine);
         let name = format!("daos_engine_{}.sock", std::process::id());
         let limits = ListenerLimits { sessions: SESSIONS, ..ListenerLimits::default() };
         let listener = Listener::bind(&self.arguments.socket_dir.join(name), limits)?;

@@ -89,9 +89,10 @@ impl EngineDevice {
     }
 
     fn into_proto(self) -> ctl::SmdDevice {
-        let namespaces = self.namespaces.into_iter().map(|(id, size)| {
-            ctl::nvme_controller::Namespace { id, size, ..Default::default() }
-        });
+        let namespaces = self
+            .namespaces
+            .into_iter()
+            .map(|(id, size)| ctl::nvme_controller::Namespace { id, size, ..Default::default() });
         let controller = ctl::NvmeController {
             pci_addr: self.address,
             model: self.model,
@@ -108,7 +109,7 @@ impl EngineDevice {
             tgt_ids: self.targets,
             role_bits: self.roles,
             ctrlr_namespace_id: self.namespace,
-            ctrlr: Some(Box::new(controller)),
+            ctrlr: Some(controller),
             ..Default::default()
         }
     }

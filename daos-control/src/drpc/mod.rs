@@ -1,7 +1,7 @@
 //! dRPC: the local protocol between the server, its engines and the agent (contract 3).
 //!
 //! Table of contents: framing (`frame`), methods (`method`), envelope (`call`), calling side (`client`), serving side
-//! (`listener`), the bodies in plain words (`messages`, `ras`). Knows neither gRPC nor storage.
+//! (`listener`), the bodies in plain words (`messages`, `devices`, `ras`). Knows neither gRPC nor storage.
 //!
 //! ```
 //! use daos_control::drpc::{Client, Handler, Listener, ListenerLimits, Method, Module, Peer, Reply, Status};
@@ -37,6 +37,7 @@ mod bind;
 mod call;
 mod client;
 mod connection;
+mod devices;
 pub mod frame;
 mod listener;
 mod messages;
@@ -47,6 +48,7 @@ mod ras_here;
 pub use bind::{BindError, MAX_SOCKET_PATH_BYTES, check_path_length, remove_stale};
 pub use call::{Call, EnvelopeError, Response, Status, UNREADABLE_SEQUENCE};
 pub use client::{CallError, Client};
+pub use devices::{EngineDevice, EngineDeviceHealth};
 pub use listener::{Handler, Listener, ListenerHandle, ListenerLimits, Peer, Reply};
 pub use messages::{
     BioError, BodyError, GroupMember, GroupUpdate, LogMasks, NotifyReady, SetRank,

@@ -64,6 +64,10 @@ impl Engines {
         self.slots.iter().map(|slot| slot.status.clone()).collect()
     }
 
+    pub(super) fn supervisor(&self) -> &dyn Supervisor {
+        &*self.supervisor
+    }
+
     /// Delivers an event to one engine; one that has ended takes none.
     pub async fn tell(&self, index: u32, event: Event) {
         if let Some(slot) = self.slots.iter().find(|slot| slot.index == index) {

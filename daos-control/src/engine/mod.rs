@@ -3,6 +3,7 @@
 //! `state` names what an engine can be, `machine` decides (pure), `instance` acts (one task per engine), `fleet`
 //! is the handle through which the rest of the server speaks to all of them. Must not know gRPC nor protobuf.
 
+mod devices;
 mod fleet;
 mod gate;
 mod instance;
@@ -11,6 +12,7 @@ mod machine;
 mod outcome;
 mod state;
 
+pub use devices::DevicesOfEngine;
 pub use fleet::Engines;
 pub use gate::{StorageGate, StorageHold};
 pub use instance::{EngineDeeds, EngineParts, EngineTask};

@@ -16,8 +16,9 @@ use super::push_group_map;
 use crate::engine::{EngineState, EngineStatus, StopReason};
 use crate::stand_in::VARIABLE;
 use crate::supervisor::{
-    CallLimits, EngineEventKind, EngineLaunch, EngineSignal, EventStream, ExitStatus, LogMasks,
-    SimSupervisor, StopHow, StopLimits, Supervisor, SupervisorError,
+    CallLimits, EngineDevice, EngineDeviceHealth, EngineEventKind, EngineLaunch, EngineSignal,
+    EventStream, ExitStatus, LogMasks, SimSupervisor, StopHow, StopLimits, Supervisor,
+    SupervisorError,
 };
 
 const LONG: Duration = Duration::from_secs(30);
@@ -62,6 +63,16 @@ impl Supervisor for Witnessed {
     }
     async fn set_log_masks(&self, index: u32, masks: &LogMasks) -> Result<(), SupervisorError> {
         self.engines.set_log_masks(index, masks).await
+    }
+    async fn devices(&self, index: u32) -> Result<Vec<EngineDevice>, SupervisorError> {
+        self.engines.devices(index).await
+    }
+    async fn device_health(
+        &self,
+        index: u32,
+        uuid: &str,
+    ) -> Result<EngineDeviceHealth, SupervisorError> {
+        self.engines.device_health(index, uuid).await
     }
     fn events(&self) -> Option<EventStream> {
         self.engines.events()

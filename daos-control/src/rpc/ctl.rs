@@ -17,7 +17,7 @@ use crate::engine::Engines;
 use crate::fault::{Fault, code};
 use crate::format::{FormatRequest, FormatService};
 use crate::network::{self, Wanted};
-use crate::scan::{ScanOptions, Scanner};
+use crate::scan::Scanner;
 use crate::wire::{CallError, from_proto, to_proto};
 
 /// Serves one host.
@@ -34,6 +34,25 @@ pub(super) struct CtlService {
 impl CtlService {
     fn rank_of(&self, engine: u32) -> Option<Rank> {
         self.engines.states().into_iter().find(|status| status.index == engine)?.rank
+    }
+
+    /// The host itself, and what engines tell of the devices that they have for themselves. Where hosts are to look alike nobody
+    /// is asked.
+    async fn scan(&self, message: &StorageScanReq) -> StorageScanResp {
+        let options = from_proto::scan_options(message);
+        let health = options.health || from_proto::wants_meta(message);
+        let (found, engines) = tokio::join!(self.scanner.scan(options), async {
+            match options.basic {
+                true => Vec::new(),
+                false => self.engines.devices(health).await,
+            }
+        });
+        let rank_of = |engine| self.rank_of(engine);
+        let mut answer = to_proto::storage_scan(&found, &self.scanner, rank_of);
+        if let Some(part) = &mut answer.nvme {
+            to_proto::add_engine_devices(part, &engines);
+        }
+        answer
     }
 
     async fn network(&self, message: NetworkScanReq) -> Result<NetworkScanResp, Fault> {
@@ -63,11 +82,7 @@ impl CtlService {
 #[tonic::async_trait]
 impl CtlSvc for CtlService {
     async fn storage_scan(&self, request: Request<StorageScanReq>) -> Reply<StorageScanResp> {
-        let scan = |options: ScanOptions| async move {
-            let found = self.scanner.scan(options).await;
-            Ok(to_proto::storage_scan(&found, &self.scanner, |engine| self.rank_of(engine)))
-        };
-        self.gate.serve(request, |call| scan(from_proto::scan_options(&call.message))).await
+        self.gate.serve(request, |call| async move { Ok(self.scan(&call.message).await) }).await
     }
 
     async fn storage_format(&self, request: Request<StorageFormatReq>) -> Reply<StorageFormatResp> {

@@ -3,7 +3,9 @@
 //! Pure: a call in, an answer and an effect out. The statuses are those that real engines were seen to give.
 
 use super::script::{Answer, Script};
-use crate::drpc::{GroupUpdate, LogMasks, Method, SetRank, Status, encode_status};
+use crate::drpc::{
+    EngineDevice, EngineDeviceHealth, GroupUpdate, LogMasks, Method, SetRank, Status, encode_status,
+};
 use crate::fault::Der;
 
 /// A stand-in engine that is ready and is being told what to do.
@@ -17,6 +19,18 @@ pub struct Engine {
     /// The last one that a call brought.
     update: Option<GroupUpdate>,
     masks: Option<LogMasks>,
+    devices: Vec<StandInDevice>,
+}
+
+/// A block device of a stand-in engine.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StandInDevice {
+    /// What it tells of it.
+    pub device: EngineDevice,
+    /// Bytes in all.
+    pub bytes: u64,
+    /// Bytes that nothing is written to.
+    pub free: u64,
 }
 
 /// What comes of a call.
@@ -52,6 +66,12 @@ impl Engine {
     #[must_use]
     pub fn new(script: Script) -> Self {
         Self { script, ..Self::default() }
+    }
+
+    /// The same with block devices.
+    #[must_use]
+    pub fn with_devices(self, devices: Vec<StandInDevice>) -> Self {
+        Self { devices, ..self }
     }
 
     /// Its rank, once it was told.
@@ -119,8 +139,23 @@ impl Engine {
                 }
                 Err(_unreadable) => refused(Status::UnreadableBody),
             },
+            Method::SmdListDevices => {
+                let devices: Vec<_> = self.devices.iter().map(|each| each.device.clone()).collect();
+                answered(EngineDevice::encode_list(&devices))
+            }
+            Method::BioHealthQuery => match EngineDeviceHealth::asked(body) {
+                Ok(uuid) => answered(self.health_of(&uuid)),
+                Err(_unreadable) => refused(Status::UnreadableBody),
+            },
             _ => refused(Status::UnknownMethod),
         }
+    }
+
+    /// Nothing is ever read or written, so nothing ever failed.
+    fn health_of(&self, uuid: &str) -> Vec<u8> {
+        let found = self.devices.iter().find(|each| each.device.uuid == uuid);
+        let sizes = found.map(|each| (each.bytes, each.free));
+        EngineDeviceHealth::encode(uuid, sizes.ok_or(Der::NONEXIST.value()))
     }
 
     fn scripted(&mut self, answer: Answer, honest: impl FnOnce(&mut Self) -> Answered) -> Answered {
@@ -178,6 +213,10 @@ impl Engine {
 
 fn status(number: i32) -> Answered {
     Answered { answer: Some(Ok(encode_status(number))), effect: Effect::None }
+}
+
+fn answered(body: Vec<u8>) -> Answered {
+    Answered { answer: Some(Ok(body)), effect: Effect::None }
 }
 
 fn refused(status: Status) -> Answered {
@@ -243,6 +282,24 @@ mod tests {
         }
         let unreadable = engine.handle(Method::SetRank, &[0x08]).answer;
         assert_eq!(unreadable, Some(Err(Status::UnreadableBody)));
+    }
+
+    #[test]
+    fn devices_are_told_with_their_health() {
+        let device = EngineDevice { uuid: "u".into(), ..EngineDevice::default() };
+        let known = StandInDevice { device: device.clone(), bytes: 9, free: 5 };
+        let mut engine = Engine::default().with_devices(vec![known]);
+        let mut body = |method, question: &[u8]| {
+            let answered = engine.handle(method, question);
+            answered.answer.unwrap().unwrap()
+        };
+        let list = body(Method::SmdListDevices, &[]);
+        assert_eq!(EngineDevice::decode_list(&list).unwrap(), (0, vec![device]));
+        let health = body(Method::BioHealthQuery, &EngineDeviceHealth::question("u"));
+        let (status, health) = EngineDeviceHealth::decode(&health).unwrap();
+        assert_eq!((status, health.total_bytes, health.available_bytes), (0, 9, 5));
+        let none = body(Method::BioHealthQuery, &EngineDeviceHealth::question("other"));
+        assert_eq!(EngineDeviceHealth::decode(&none).unwrap().0, Der::NONEXIST.value());
     }
 
     #[test]

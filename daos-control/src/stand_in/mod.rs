@@ -7,5 +7,5 @@
 mod engine;
 mod script;
 
-pub use engine::{Answered, Effect, Engine};
+pub use engine::{Answered, Effect, Engine, StandInDevice};
 pub use script::{Answer, HELP, Script, ScriptError, VARIABLE};

@@ -17,7 +17,10 @@ use super::error::SupervisorError;
 use super::event::ExitStatus;
 use super::fleet::Command;
 use super::phase::{Outcome, Phase, Step};
-use crate::drpc::{CallError, Client, GroupUpdate, Method, SetRank, decode_status};
+use crate::drpc::{
+    BodyError, CallError, Client, EngineDevice, EngineDeviceHealth, GroupUpdate, Method, SetRank,
+    decode_status,
+};
 
 /// The way calls take to one engine.
 #[async_trait]
@@ -165,6 +168,36 @@ impl Running {
         limit: Duration,
     ) -> Result<(), SupervisorError> {
         self.tell(Step::SetLogMasks, Method::SetLogMasks, masks.encode(), limit).await
+    }
+
+    pub async fn devices(&self, limit: Duration) -> Result<Vec<EngineDevice>, SupervisorError> {
+        self.ask(Method::SmdListDevices, Vec::new(), limit, EngineDevice::decode_list).await
+    }
+
+    pub async fn device_health(
+        &self,
+        uuid: &str,
+        limit: Duration,
+    ) -> Result<EngineDeviceHealth, SupervisorError> {
+        let question = EngineDeviceHealth::question(uuid);
+        self.ask(Method::BioHealthQuery, question, limit, EngineDeviceHealth::decode).await
+    }
+
+    /// Sends a question that changes nothing; the answer has a status beside what was asked for.
+    async fn ask<T>(
+        &self,
+        method: Method,
+        body: Vec<u8>,
+        limit: Duration,
+        decode: impl Fn(&[u8]) -> Result<(i32, T), BodyError>,
+    ) -> Result<T, SupervisorError> {
+        let index = self.index;
+        let answer = self.call(Step::TellDevices, method, body, limit).await?;
+        let bad = |source| SupervisorError::BadAnswer { index, method, source };
+        match decode(&answer).map_err(bad)? {
+            (0, told) => Ok(told),
+            (status, _) => Err(SupervisorError::Answered { index, method, status }),
+        }
     }
 
     /// Sends a call whose answer is a status, if the engine's phase allows the step.

@@ -31,6 +31,8 @@ pub struct CallLimits {
     pub prepare_shutdown: Duration,
     /// Default 30 s.
     pub set_log_masks: Duration,
+    /// For each question about block devices. Default 10 s: a scan waits for it.
+    pub devices: Duration,
 }
 
 impl Default for CallLimits {
@@ -43,6 +45,7 @@ impl Default for CallLimits {
             ping: seconds(10),
             prepare_shutdown: seconds(60),
             set_log_masks: seconds(30),
+            devices: seconds(10),
         }
     }
 }

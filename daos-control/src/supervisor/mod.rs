@@ -29,7 +29,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use daos_membership::{GroupMap, Rank};
 
-pub use crate::drpc::{LogMasks, RasEvent};
+pub use crate::drpc::{EngineDevice, EngineDeviceHealth, LogMasks, RasEvent};
 pub use error::SupervisorError;
 pub use event::{EngineEvent, EngineEventKind, EngineReady, EventStream, ExitCause, ExitStatus};
 pub use fleet::CallLimits;
@@ -89,6 +89,16 @@ pub trait Supervisor: Send + Sync + Debug {
 
     /// Changes the log levels of a ready engine.
     async fn set_log_masks(&self, index: u32, masks: &LogMasks) -> Result<(), SupervisorError>;
+
+    /// The block devices in the table of an engine that serves.
+    async fn devices(&self, index: u32) -> Result<Vec<EngineDevice>, SupervisorError>;
+
+    /// The health of one of them, by its uuid in that table.
+    async fn device_health(
+        &self,
+        index: u32,
+        uuid: &str,
+    ) -> Result<EngineDeviceHealth, SupervisorError>;
 
     /// Everything that happens to the engines, in order for each of them. The first caller gets it, and should keep
     /// reading: engines that report much wait for it.

@@ -20,6 +20,8 @@ pub enum Step {
     PrepareShutdown,
     /// Its log levels.
     SetLogMasks,
+    /// To tell of its block devices.
+    TellDevices,
 }
 
 /// How far an engine has come.
@@ -59,7 +61,7 @@ impl Phase {
                 matches!(self, Self::Ranked | Self::SetUpUnknown | Self::Up)
             }
             Step::Ping | Step::SetLogMasks => self != Self::Launched,
-            Step::PrepareShutdown => self == Self::Up,
+            Step::PrepareShutdown | Step::TellDevices => self == Self::Up,
         }
     }
 
@@ -97,6 +99,7 @@ impl fmt::Display for Step {
             Self::Ping => "answer",
             Self::PrepareShutdown => "prepare its shutdown",
             Self::SetLogMasks => "set its log levels",
+            Self::TellDevices => "tell of its block devices",
         })
     }
 }

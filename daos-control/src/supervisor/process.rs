@@ -21,7 +21,7 @@ use super::launch::{EngineLaunch, EngineSignal, StopHow};
 use super::spawner::Spawner;
 use super::upcall_handler::UpcallHandler;
 use super::upcalls::EngineUpcalls;
-use super::{LogMasks, Supervisor};
+use super::{EngineDevice, EngineDeviceHealth, LogMasks, Supervisor};
 use crate::drpc::{BindError, Listener, ListenerHandle, ListenerLimits, remove_stale};
 
 /// The server's own socket in the socket directory (contract 3.3).
@@ -173,6 +173,18 @@ impl Supervisor for ProcessSupervisor {
     async fn set_log_masks(&self, index: u32, masks: &LogMasks) -> Result<(), SupervisorError> {
         let limit = self.fleet.calls.set_log_masks;
         self.fleet.running(index).await?.set_log_masks(masks, limit).await
+    }
+
+    async fn devices(&self, index: u32) -> Result<Vec<EngineDevice>, SupervisorError> {
+        self.fleet.running(index).await?.devices(self.fleet.calls.devices).await
+    }
+
+    async fn device_health(
+        &self,
+        index: u32,
+        uuid: &str,
+    ) -> Result<EngineDeviceHealth, SupervisorError> {
+        self.fleet.running(index).await?.device_health(uuid, self.fleet.calls.devices).await
     }
 
     fn events(&self) -> Option<EventStream> {

@@ -19,7 +19,7 @@ use super::event::{EngineEventKind, EngineReady, EventStream, ExitCause, ExitSta
 use super::fleet::{CallLimits, Command, Fleet};
 use super::launch::{EngineLaunch, EngineSignal, StopHow, StopLimits};
 use super::phase::Phase;
-use super::{LogMasks, Supervisor};
+use super::{EngineDevice, EngineDeviceHealth, LogMasks, Supervisor};
 use crate::drpc::{CallError, Method, RasEvent, RasId, RasSeverity};
 use crate::stand_in::{Effect, Engine, Script, VARIABLE};
 
@@ -127,6 +127,18 @@ impl Supervisor for SimSupervisor {
     async fn set_log_masks(&self, index: u32, masks: &LogMasks) -> Result<(), SupervisorError> {
         let limit = self.fleet.calls.set_log_masks;
         self.fleet.running(index).await?.set_log_masks(masks, limit).await
+    }
+
+    async fn devices(&self, index: u32) -> Result<Vec<EngineDevice>, SupervisorError> {
+        self.fleet.running(index).await?.devices(self.fleet.calls.devices).await
+    }
+
+    async fn device_health(
+        &self,
+        index: u32,
+        uuid: &str,
+    ) -> Result<EngineDeviceHealth, SupervisorError> {
+        self.fleet.running(index).await?.device_health(uuid, self.fleet.calls.devices).await
     }
 
     fn events(&self) -> Option<EventStream> {

@@ -60,15 +60,20 @@ struct MallocCreate {
 /// Role bit of a device that keeps an engine's metadata (contract 5.3).
 const META: u32 = 2;
 
+/// The roles that the name of a device tells in the JSON form: the last of its three numbers. Names of the INI form have none.
+pub fn roles(name: &str) -> Option<u32> {
+    let mut numbers = name.rsplitn(4, '_');
+    let (roles, tier, index) = (numbers.next()?, numbers.next()?, numbers.next()?);
+    let number = |text: &str| text.parse::<u32>().ok();
+    number(index).and(number(tier)).and(number(roles))
+}
+
 /// The devices that keep the engine's metadata: only the JSON form knows roles, as the last number of a name.
 pub fn metadata_devices(text: &str) -> anyhow::Result<Vec<PathBuf>> {
     if !text.trim_start().starts_with('{') {
         return Ok(Vec::new());
     }
-    let keeps_metadata = |name: &str| {
-        let roles = name.rsplit('_').next().and_then(|number| number.parse::<u32>().ok());
-        roles.is_some_and(|roles| roles & META != 0)
-    };
+    let keeps_metadata = |name: &str| roles(name).is_some_and(|roles| roles & META != 0);
     let metadata = parse_json(text)?.into_iter().filter_map(|bdev| match bdev {
         Bdev::Aio { name, path } if keeps_metadata(&name) => Some(path),
         _ => None,

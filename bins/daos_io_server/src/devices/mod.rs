@@ -10,6 +10,8 @@ use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
+use daos_control::drpc::EngineDevice;
+use daos_control::stand_in::StandInDevice;
 use rustix::fs::{FlockOperation, OFlags, SeekFrom, flock, seek};
 use rustix::io::Errno;
 use uuid::Uuid;
@@ -20,6 +22,9 @@ use mark::{MARK_BYTES, Mark};
 /// A device smaller than this has no room for anything beside the mark.
 const MIN_DEVICE_BYTES: u64 = 2 * MARK_BYTES as u64;
 
+/// State of a device in use (contract 2, `NvmeDevState`).
+const STATE_NORMAL: i32 = 1;
+
 /// A device in use, claimed as long as the engine lives.
 #[derive(Debug)]
 pub struct Device {
@@ -27,7 +32,38 @@ pub struct Device {
     pub name: String,
     /// Its size.
     pub bytes: u64,
+    /// Where it is; none for memory.
+    path: Option<PathBuf>,
     _claim: Option<File>,
+}
+
+/// What the engine tells of its devices (calls 210 and 211). Targets share them in turn.
+pub fn told(devices: &[Device], engine: Uuid, targets: u32) -> Vec<StandInDevice> {
+    let number = u32::try_from(devices.len()).unwrap_or(u32::MAX).max(1);
+    let tell = |(position, device): (u32, &Device)| {
+        let using = (0..targets).filter(|target| target % number == position);
+        let path = device.path.as_ref().map(|path| path.display().to_string());
+        StandInDevice {
+            device: EngineDevice {
+                uuid: uuid_of(engine, position).to_string(),
+                targets: using.filter_map(|target| i32::try_from(target).ok()).collect(),
+                roles: config_file::roles(&device.name).unwrap_or_default(),
+                address: path.unwrap_or_else(|| device.name.clone()),
+                state: STATE_NORMAL,
+                namespaces: vec![(1, device.bytes)],
+                namespace: 1,
+                ..EngineDevice::default()
+            },
+            bytes: device.bytes,
+            free: device.bytes.saturating_sub(MARK_BYTES as u64),
+        }
+    };
+    (0..).zip(devices).map(tell).collect()
+}
+
+/// The same in every start, and another one for each device and engine.
+fn uuid_of(engine: Uuid, position: u32) -> Uuid {
+    Uuid::from_u128(engine.as_u128() ^ (u128::from(position) + 1))
 }
 
 /// The engine whose metadata the devices keep, if any does: RAM that is lost in a reboot does not take it along
@@ -52,13 +88,13 @@ pub fn open_all(config: &Path, engine: Uuid) -> anyhow::Result<Vec<Device>> {
 
 fn open(bdev: Bdev, position: u32, engine: Uuid) -> anyhow::Result<Device> {
     match bdev {
-        Bdev::Malloc { name, bytes } => Ok(Device { name, bytes, _claim: None }),
+        Bdev::Malloc { name, bytes } => Ok(Device { name, bytes, path: None, _claim: None }),
         Bdev::Aio { name, path } => {
             let (file, bytes) = claim(&path)
                 .with_context(|| format!("block device {name} ({})", path.display()))?;
             take(&file, &Mark { engine, position })
                 .with_context(|| format!("block device {name} ({})", path.display()))?;
-            Ok(Device { name, bytes, _claim: Some(file) })
+            Ok(Device { name, bytes, path: Some(path), _claim: Some(file) })
         }
     }
 }
@@ -168,6 +204,23 @@ mod tests {
         assert_eq!(&marked[..8], b"DAOSIOBD");
         bed.open(US).unwrap();
         assert_eq!(fs::read(bed.file()).unwrap(), marked);
+    }
+
+    #[test]
+    fn devices_are_told_with_their_targets() {
+        let bed = Bed::new();
+        let memory = |name: &str| Device { name: name.into(), bytes: 9, path: None, _claim: None };
+        let mut devices = bed.open(US).unwrap();
+        devices.push(memory("Malloc_h_0_2_1"));
+        let told = super::told(&devices, US, 3);
+        let [file, memory] = told.as_slice() else { panic!("{told:?}") };
+        assert_eq!(file.device.address, bed.file().display().to_string());
+        assert_eq!((&file.device.targets[..], &memory.device.targets[..]), (&[0, 2][..], &[1][..]));
+        assert_eq!((file.device.roles, memory.device.roles), (0, 1));
+        assert_eq!((file.bytes, file.free), (16384, 12288));
+        assert_ne!(file.device.uuid, memory.device.uuid);
+        assert_eq!(super::told(&devices, US, 3), told);
+        assert_ne!(super::told(&devices, THEM, 3), told);
     }
 
     #[test]

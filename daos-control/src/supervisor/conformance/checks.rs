@@ -59,6 +59,11 @@ async fn an_engine_goes_from_start_to_service_to_its_end(bed: &dyn Bed) {
     supervisor.update_group(0, &map(3, 2)).await.expect("after set-up");
     let masks = LogMasks { masks: "DEBUG".into(), streams: String::new() };
     supervisor.set_log_masks(0, &masks).await.expect("log masks");
+    for device in supervisor.devices(0).await.expect("devices") {
+        supervisor.device_health(0, &device.uuid).await.expect("health of a device it told of");
+    }
+    let unknown = supervisor.device_health(0, "no such device").await.expect_err("unknown");
+    assert!(matches!(unknown, SupervisorError::Answered { status: -1005, .. }), "{unknown}");
     supervisor.prepare_shutdown(0).await.expect("prepare shutdown");
     let status = supervisor.stop(0, GRACEFUL).await.expect("stop");
     assert_eq!(status, Some(ExitStatus::Code(0)));

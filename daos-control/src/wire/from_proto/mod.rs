@@ -8,4 +8,4 @@ mod scan;
 pub use bounds::{bounded, bounded_map};
 pub use join::join;
 pub use ranks::ranks;
-pub use scan::scan_options;
+pub use scan::{scan_options, wants_meta};

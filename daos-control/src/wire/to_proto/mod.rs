@@ -1,6 +1,7 @@
 //! Domain values to wire messages, one file per area. Free functions that decide nothing.
 
 mod attach;
+mod engine_devices;
 mod events;
 mod format;
 mod members;
@@ -11,6 +12,7 @@ mod scan;
 mod state;
 
 pub use attach::attach_response;
+pub use engine_devices::add_engine_devices;
 pub use events::{events_response, follow_response, member_outcome, member_result};
 pub use format::format_response;
 pub use members::{query_response, rank_result, ranks_response, start_response, stop_response};
