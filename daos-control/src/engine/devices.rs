@@ -45,13 +45,18 @@ async fn ask(
     index: u32,
     health: bool,
 ) -> Result<Vec<(EngineDevice, Option<EngineDeviceHealth>)>, SupervisorError> {
-    let mut found = Vec::new();
+    let (mut found, mut health) = (Vec::new(), health);
     for device in supervisor.devices(index).await? {
-        let told = match health {
-            // A device that tells no health hides no other.
-            true => supervisor.device_health(index, &device.uuid).await.ok(),
-            false => None,
-        };
+        let mut told = None;
+        if health {
+            match supervisor.device_health(index, &device.uuid).await {
+                Ok(answer) => told = Some(answer),
+                // It does not answer any more, and each question would wait for that anew.
+                Err(SupervisorError::Call { .. }) => health = false,
+                // A device that tells no health hides no other.
+                Err(_) => {}
+            }
+        }
         found.push((device, told));
     }
     Ok(found)

@@ -119,6 +119,7 @@ mod tests {
     fn rank_and_set_up_are_sent_once_and_in_order() {
         assert_eq!(allowed(Step::SetRank), [Phase::Ready]);
         assert_eq!(allowed(Step::SetUp), [Phase::Ranked]);
+        assert_eq!(allowed(Step::TellDevices), [Phase::Up]);
         assert_eq!(Phase::Ready.after(Step::SetRank, Outcome::Done), Phase::Ranked);
         assert_eq!(Phase::Ranked.after(Step::SetUp, Outcome::Done), Phase::Up);
     }
