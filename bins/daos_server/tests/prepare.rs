@@ -169,3 +169,48 @@ fn r175_visudo_takes_the_line() {
         Err(_) => println!("skipped: no visudo"),
     }
 }
+
+/// Record and lock are where the server of that configuration has them, by whichever name the command goes.
+#[test]
+fn local_commands_use_the_state_dir_of_the_configuration() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let state = directory.path().join("state");
+    let file = directory.path().join("server.yml");
+    let text = format!("state_dir: {}\nengines: []\n", state.display());
+    std::fs::write(&file, text).expect("written");
+    let file = file.display().to_string();
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_daos_server"));
+        let ran = command.args(["-o", &file]).args(arguments).output().expect("it runs");
+        (
+            String::from_utf8_lossy(&ran.stdout).into_owned(),
+            String::from_utf8_lossy(&ran.stderr).into_owned(),
+        )
+    };
+    let record = state.join("nvme_prepared.json");
+    for reset in
+        [&["nvme", "reset", "none"][..], &["storage", "prepare", "-n", "--reset", "-w", "none"]]
+    {
+        let (told, wrong) = run(reset);
+        assert!(told.contains(&format!("record: {}", record.display())), "{told}{wrong}");
+        assert!(state.join("nvme_prepared.lock").exists());
+        std::fs::remove_dir_all(&state).expect("made by the command");
+    }
+    let (json, _) = run(&["-j", "nvme", "reset", "none"]);
+    let data: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(data["record"], record.display().to_string());
+    // Who looks, looks there: a record that nobody understands is told.
+    std::fs::write(&record, "{}").expect("written");
+    for look in [&["storage", "scan"][..], &["nvme", "scan"]] {
+        let (_, wrong) = run(look);
+        assert!(wrong.contains(&record.display().to_string()), "{wrong}");
+    }
+    let (told, _) = run(&["preflight"]);
+    assert!(!told.contains("cannot be looked at"), "{told}");
+    let mut missing = Command::new(env!("CARGO_BIN_EXE_daos_server"));
+    let ran = missing
+        .args(["-o", "/nonexistent.yml", "nvme", "reset", "none"])
+        .output()
+        .expect("it runs");
+    assert_eq!(ran.status.code(), Some(1));
+}

@@ -165,6 +165,19 @@ pub fn resolve_path(
     }
 }
 
+/// The `state_dir` of a configuration file, without a check of anything else in it.
+///
+/// # Errors
+/// [`ConfigError::Unreadable`], [`ConfigError::Parse`].
+pub fn state_dir_of(path: &Path, surroundings: &Surroundings) -> Result<PathBuf, ConfigError> {
+    let bytes = read_bounded(path)
+        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    let file = yaml::load::<RawConfig>(&bytes, &path.display().to_string(), KEY_HINTS)
+        .map_err(|diagnostic| ConfigError::Parse { path: path.to_owned(), diagnostic })?;
+    let named = file.value.state_dir.map(PathBuf::from).filter(|path| path.is_absolute());
+    Ok(named.unwrap_or_else(|| surroundings.default_state_dir.clone()))
+}
+
 /// Reads a plain file that is not larger than any configuration. Never waits for a writer of a FIFO.
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     let nonblocking = rustix::fs::OFlags::NONBLOCK.bits();

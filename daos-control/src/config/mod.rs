@@ -45,7 +45,9 @@ pub use self::{
     defaults::*,
     error::{ConfigError, ConfigFault, Notice},
     fault_domain::{FaultDomainError, check_fault_path, fault_path},
-    load::{Loaded, Surroundings, built_in, default_state_dir, load, parse, resolve_path},
+    load::{
+        Loaded, Surroundings, built_in, default_state_dir, load, parse, resolve_path, state_dir_of,
+    },
     memory::{HostMemory, MeminfoError},
     model::*,
     validate::{Refused, Validated, validate},

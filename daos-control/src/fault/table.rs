@@ -396,6 +396,7 @@ faults! {
     1500 SCM_TOOL_SILENT "scm" "the library that manages persistent memory modules does not answer"
     1501 SCM_NAMESPACE_UNSEEN "scm" "nobody can see who uses a namespace that would be given up"
     1505 START_DEVICE_NOT_BLANK "storage" "a device that came to an engine after its format is not blank, or nobody can see what is on it"
+    1506 PREPARE_KEPT_BY_HOST "storage" "a controller was named that the configuration of its host keeps from every prepare"
     1515 SCM_NOT_AS_CONFIGURED "storage" "what is mounted at an engine's SCM mount point is not the class or device of the configuration"
     1516 STORAGE_OF_OTHER_ENGINE "storage" "an engine's SCM was formatted with block devices that the configuration gives to another engine"
     1520 CLIENT_FORMAT_CUT_OFF "client" "the host closed the connection before it told what became of a format"

@@ -1,9 +1,69 @@
 //! From the options of a prepare to the request of the storage crate. Pure.
 
+use std::fmt;
+use std::str::FromStr;
+
 use daos_storage_nvme::{NodeHugepages, PciAddress, PrepareRequest, ResetRequest};
+
+use crate::scan::memory::SystemMemory;
 
 /// Pages when `-p` is absent, zero or negative (R76).
 const DEFAULT_PAGES: u64 = 1024;
+
+/// Huge pages of the default size, as `-p` asks for them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PagesAsk {
+    /// In equal parts over all NUMA nodes that have memory; 0 for the default (R76).
+    Total(u64),
+    /// A number for each of these nodes. Other nodes keep what they have.
+    Nodes(Vec<NodeHugepages>),
+}
+
+impl PagesAsk {
+    /// A number as stock clients send it: zero and less mean the default (R76).
+    #[must_use]
+    pub fn of_number(pages: i64) -> Self {
+        Self::Total(u64::try_from(pages).unwrap_or(0))
+    }
+}
+
+impl FromStr for PagesAsk {
+    type Err = String;
+
+    /// Reads `4096`, or `0:2048,1:4096` for nodes 0 and 1.
+    fn from_str(text: &str) -> Result<Self, String> {
+        if !text.contains(':') {
+            let pages: Result<i64, _> = text.trim().parse();
+            return pages.map(Self::of_number).map_err(|error| error.to_string());
+        }
+        let mut nodes: Vec<NodeHugepages> = Vec::new();
+        for word in text.split(',') {
+            let both = word.trim().split_once(':');
+            let both =
+                both.and_then(|(node, pages)| Some((node.parse().ok()?, pages.parse().ok()?)));
+            let Some((node, pages)) = both else {
+                return Err(format!("'{word}' is not NODE:PAGES"));
+            };
+            if nodes.iter().any(|known| known.node == node) {
+                return Err(format!("node {node} is named twice"));
+            }
+            nodes.push(NodeHugepages { node, pages });
+        }
+        Ok(Self::Nodes(nodes))
+    }
+}
+
+impl fmt::Display for PagesAsk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Total(pages) => pages.fmt(f),
+            Self::Nodes(nodes) => {
+                let words = nodes.iter().map(|node| format!("{}:{}", node.node, node.pages));
+                f.write_str(&words.collect::<Vec<_>>().join(","))
+            }
+        }
+    }
+}
 
 /// What an administrator said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -12,14 +72,18 @@ pub struct NvmePrepareAsk {
     pub allow: Option<String>,
     /// Addresses never touched.
     pub block: Option<String>,
-    /// Huge pages of the default size, over all NUMA nodes; zero and negative numbers mean the default (R76).
-    pub pages: Option<i64>,
+    /// Huge pages; without a number the default, and no node gets fewer than it has.
+    pub pages: Option<PagesAsk>,
     /// User that will run the engines (R74, R75).
     pub user: Option<String>,
     /// Bind to uio although VFIO would work.
     pub disable_vfio: bool,
     /// Leave huge pages as they are.
     pub keep_hugepages: bool,
+    /// Addresses that the configuration of the host keeps from every prepare (`bdev_exclude`).
+    pub kept: Vec<PciAddress>,
+    /// Leave volume management devices and what is behind them alone.
+    pub disable_vmd: bool,
 }
 
 /// Addresses of a list, and the words in it that are none (R79).
@@ -48,36 +112,67 @@ impl ParsedAddresses {
 }
 
 impl NvmePrepareAsk {
-    /// The request for a host with these NUMA nodes, and what was passed over.
+    /// The request for a host with this memory, and what was passed over.
     #[must_use]
-    pub fn request(&self, nodes: &[u32]) -> (PrepareRequest, Vec<String>) {
-        let (include, exclude, skipped) = self.lists();
-        let pages =
-            self.pages.and_then(|pages| u64::try_from(pages).ok()).filter(|pages| *pages > 0);
-        let nodes = if self.keep_hugepages { &[] } else { nodes };
+    pub fn request(&self, memory: &SystemMemory) -> (PrepareRequest, Vec<String>) {
+        let (include, mut exclude, skipped) = self.lists();
+        exclude.extend(&self.kept);
         let request = PrepareRequest {
-            hugepages: spread_pages(pages.unwrap_or(DEFAULT_PAGES), nodes),
+            hugepages: if self.keep_hugepages { Vec::new() } else { self.hugepages(memory) },
             include,
             exclude,
             user: self.user.clone().filter(|name| !name.is_empty()),
             disable_vfio: self.disable_vfio,
-            disable_vmd: false,
+            disable_vmd: self.disable_vmd,
         };
         (request, skipped)
     }
 
-    /// The reset with the same lists, and what was passed over.
+    fn hugepages(&self, memory: &SystemMemory) -> Vec<NodeHugepages> {
+        let spread = |pages| spread_pages(pages, &memory.nodes_with_memory());
+        match &self.pages {
+            Some(PagesAsk::Nodes(nodes)) => nodes.clone(),
+            Some(PagesAsk::Total(pages)) if *pages > 0 => spread(*pages),
+            // Nobody said how many, so nobody wants what engines have to go.
+            _ => never_fewer(spread(DEFAULT_PAGES), memory),
+        }
+    }
+
+    /// The reset with the same lists, and what was passed over. Of the addresses that the host keeps from a prepare, only those given
+    /// here are left out: what no prepare took needs no reset either.
     #[must_use]
-    pub fn reset(&self) -> (ResetRequest, Vec<String>) {
-        let (include, exclude, skipped) = self.lists();
+    pub fn reset(&self, kept: &[PciAddress]) -> (ResetRequest, Vec<String>) {
+        let (include, mut exclude, skipped) = self.lists();
+        exclude.extend(kept);
         (ResetRequest { include, exclude }, skipped)
+    }
+
+    /// Whether neither list says anything: everything is meant.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        let (include, exclude, _) = self.lists();
+        include.is_none() && exclude.is_empty()
+    }
+
+    /// Whether the configuration of the host keeps this controller from every prepare.
+    #[must_use]
+    pub fn keeps(&self, address: PciAddress) -> bool {
+        self.kept.contains(&address) || (self.disable_vmd && address.vmd().is_some())
+    }
+
+    /// Addresses that are named although the host keeps them from every prepare.
+    #[must_use]
+    pub fn named_and_kept(&self) -> Vec<PciAddress> {
+        let named = self.lists().0.unwrap_or_default();
+        named.into_iter().filter(|address| self.keeps(*address)).collect()
     }
 
     /// Whether the lists choose this controller.
     #[must_use]
     pub fn chooses(&self, address: PciAddress) -> bool {
         let (include, exclude, _) = self.lists();
-        include.is_none_or(|named| named.contains(&address)) && !exclude.contains(&address)
+        let named = include.is_none_or(|named| named.contains(&address));
+        named && !exclude.contains(&address) && !self.keeps(address)
     }
 
     fn lists(&self) -> (Option<Vec<PciAddress>>, Vec<PciAddress>, Vec<String>) {
@@ -105,9 +200,34 @@ pub fn spread_pages(pages: u64, nodes: &[u32]) -> Vec<NodeHugepages> {
         .collect()
 }
 
+/// The same, with no node below what it has.
+#[must_use]
+pub fn never_fewer(mut wanted: Vec<NodeHugepages>, memory: &SystemMemory) -> Vec<NodeHugepages> {
+    for node in &mut wanted {
+        node.pages = node.pages.max(memory.hugepages_of(node.node).unwrap_or(0));
+    }
+    wanted
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scan::memory::NodeMemory;
+
+    /// Nodes with their huge pages and memory in KiB.
+    fn memory(nodes: &[(u32, u64, u64)]) -> SystemMemory {
+        let node = |(node, hugepages_total, total_kib): &(u32, u64, u64)| NodeMemory {
+            node: *node,
+            hugepages_total: *hugepages_total,
+            total_kib: *total_kib,
+            ..NodeMemory::default()
+        };
+        SystemMemory { nodes: nodes.iter().map(node).collect(), ..SystemMemory::default() }
+    }
+
+    fn one_node() -> SystemMemory {
+        memory(&[(0, 0, 1 << 20)])
+    }
 
     fn ask(allow: &str) -> NvmePrepareAsk {
         NvmePrepareAsk { allow: Some(allow.to_owned()), ..NvmePrepareAsk::default() }
@@ -115,7 +235,7 @@ mod tests {
 
     #[test]
     fn r78_several_addresses_stand_in_one_argument() {
-        let (request, skipped) = ask("0000:81:00.0 0000:82:00.0").request(&[0]);
+        let (request, skipped) = ask("0000:81:00.0 0000:82:00.0").request(&one_node());
         let addresses = request.include.expect("a list");
         assert_eq!(addresses.len(), 2);
         assert_eq!(addresses[1].to_string(), "0000:82:00.0");
@@ -124,16 +244,16 @@ mod tests {
 
     #[test]
     fn r79_an_invalid_address_is_passed_over_and_told() {
-        let (request, skipped) = ask("0000:81:00.0 000:2").request(&[0]);
+        let (request, skipped) = ask("0000:81:00.0 000:2").request(&one_node());
         assert_eq!(request.include.expect("a list").len(), 1);
         assert_eq!(skipped, ["000:2"]);
     }
 
     #[test]
     fn r80_a_list_without_any_valid_address_means_none_and_no_list_means_all() {
-        assert_eq!(ask("none").request(&[0]).0.include, Some(Vec::new()));
-        assert_eq!(ask("  ").request(&[0]).0.include, None);
-        assert_eq!(NvmePrepareAsk::default().request(&[0]).0.include, None);
+        assert_eq!(ask("none").request(&one_node()).0.include, Some(Vec::new()));
+        assert_eq!(ask("  ").request(&one_node()).0.include, None);
+        assert_eq!(NvmePrepareAsk::default().request(&one_node()).0.include, None);
     }
 
     #[test]
@@ -148,20 +268,69 @@ mod tests {
     #[test]
     fn huge_pages_can_be_left_as_they_are() {
         let keep = NvmePrepareAsk { keep_hugepages: true, ..NvmePrepareAsk::default() };
-        assert_eq!(keep.request(&[0, 1]).0.hugepages, []);
+        assert_eq!(keep.request(&one_node()).0.hugepages, []);
+    }
+
+    fn pages(asked: Option<&str>, memory: &SystemMemory) -> Vec<(u32, u64)> {
+        let pages = asked.map(|text| text.parse().unwrap());
+        let (request, _) = NvmePrepareAsk { pages, ..NvmePrepareAsk::default() }.request(memory);
+        request.hugepages.iter().map(|node| (node.node, node.pages)).collect()
     }
 
     #[test]
     fn r76_pages_are_a_count_over_all_nodes_with_a_default() {
-        let pages = |asked: Option<i64>, nodes: &[u32]| {
-            let ask = NvmePrepareAsk { pages: asked, ..NvmePrepareAsk::default() };
-            let (request, _) = ask.request(nodes);
-            request.hugepages.iter().map(|node| (node.node, node.pages)).collect::<Vec<_>>()
-        };
-        assert_eq!(pages(Some(4096), &[0]), [(0, 4096)]);
-        assert_eq!(pages(Some(5), &[0, 1]), [(0, 3), (1, 2)]);
-        for default in [None, Some(0), Some(-3)] {
-            assert_eq!(pages(default, &[0, 2]), [(0, 512), (2, 512)]);
+        let two = memory(&[(0, 0, 1 << 20), (2, 0, 1 << 20)]);
+        assert_eq!(pages(Some("4096"), &one_node()), [(0, 4096)]);
+        assert_eq!(pages(Some("5"), &two), [(0, 3), (2, 2)]);
+        for default in [None, Some("0"), Some("-3")] {
+            assert_eq!(pages(default, &two), [(0, 512), (2, 512)]);
         }
+        assert_eq!(pages(Some("8"), &SystemMemory::default()), [(0, 8)], "no nodes are known");
+    }
+
+    #[test]
+    fn pages_can_be_given_by_node_and_other_nodes_keep_theirs() {
+        let two = memory(&[(0, 70, 1 << 20), (1, 0, 1 << 20)]);
+        assert_eq!(pages(Some("1:4096"), &two), [(1, 4096)]);
+        assert_eq!(pages(Some("0:10, 1:20"), &two), [(0, 10), (1, 20)]);
+        let read = |text: &str| text.parse::<PagesAsk>();
+        for bad in ["x", "1:", ":4", "1:2:3", "0:1,0:2", "0:-1"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+        for good in ["7", "0:10,1:20"] {
+            assert_eq!(read(good).unwrap().to_string(), good);
+        }
+    }
+
+    #[test]
+    fn without_a_number_no_node_gets_fewer_pages_than_it_has() {
+        let engines_run = memory(&[(0, 16384, 1 << 20), (1, 4, 1 << 20)]);
+        assert_eq!(pages(None, &engines_run), [(0, 16384), (1, 512)]);
+        assert_eq!(pages(Some("0"), &engines_run), [(0, 16384), (1, 512)]);
+        assert_eq!(pages(Some("8"), &engines_run), [(0, 4), (1, 4)], "said is said");
+    }
+
+    #[test]
+    fn a_node_without_memory_gets_no_pages() {
+        let with_empty = memory(&[(0, 0, 1 << 20), (1, 0, 0)]);
+        assert_eq!(pages(None, &with_empty), [(0, 1024)]);
+        assert_eq!(pages(Some("64"), &with_empty), [(0, 64)]);
+    }
+
+    #[test]
+    fn what_the_host_keeps_to_itself_is_not_chosen() {
+        let address = |text: &str| text.parse::<PciAddress>().unwrap();
+        let kept = vec![address("0000:05:00.0")];
+        let all = NvmePrepareAsk { kept: kept.clone(), ..NvmePrepareAsk::default() };
+        assert_eq!(all.request(&one_node()).0.exclude, kept);
+        assert!(!all.chooses(kept[0]) && all.chooses(address("0000:81:00.0")));
+        assert_eq!((all.named_and_kept(), all.is_everything()), (Vec::new(), true));
+        assert_eq!(all.reset(&[]).0, ResetRequest::default(), "everything that a prepare took");
+        assert_eq!(all.reset(&kept).0.exclude, kept);
+        let named = NvmePrepareAsk { kept: kept.clone(), ..ask("0000:05:00.0 0000:81:00.0") };
+        assert_eq!(named.named_and_kept(), kept);
+        let behind = NvmePrepareAsk { disable_vmd: true, ..ask("5d0505:01:00.0") };
+        assert_eq!(behind.named_and_kept().len(), 1);
+        assert!(behind.request(&one_node()).0.disable_vmd);
     }
 }

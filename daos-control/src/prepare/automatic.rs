@@ -3,6 +3,7 @@
 //! A controller stays with the kernel until its engine starts, so that a format can still show what is on it. Acts on what
 //! [`StartNeeds`] says; never touches a controller that the configuration does not name, and resets none (W23). Held by the server.
 
+use std::fmt;
 use std::sync::Arc;
 
 use daos_storage_nvme::{
@@ -21,6 +22,34 @@ use crate::scan::memory::{self, SystemMemory};
 /// Only a server of this user takes controllers, and its engines are this user's.
 const USER: &str = "root";
 
+/// How the memory of the host is looked at; tests bring their own.
+#[derive(Clone)]
+pub struct LookAtMemory(Arc<dyn Fn() -> Result<SystemMemory, Fault> + Send + Sync>);
+
+impl LookAtMemory {
+    /// With this look.
+    pub fn new(look: impl Fn() -> Result<SystemMemory, Fault> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(look))
+    }
+
+    fn look(&self) -> Result<SystemMemory, Fault> {
+        (self.0)()
+    }
+}
+
+impl Default for LookAtMemory {
+    /// At this host.
+    fn default() -> Self {
+        Self::new(memory::observe)
+    }
+}
+
+impl fmt::Debug for LookAtMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LookAtMemory")
+    }
+}
+
 /// Gives engines what they need of the host.
 #[derive(Debug)]
 pub struct AutomaticPrepare {
@@ -29,6 +58,7 @@ pub struct AutomaticPrepare {
     /// Without lists of controllers and pages.
     request: PrepareRequest,
     may_act: bool,
+    memory: LookAtMemory,
 }
 
 impl AutomaticPrepare {
@@ -36,7 +66,8 @@ impl AutomaticPrepare {
     #[must_use]
     pub fn idle(provider: Arc<dyn BdevProvider>) -> Self {
         let request = PrepareRequest::default();
-        Self { provider, needs: StartNeeds::default(), request, may_act: false }
+        let (needs, memory) = (StartNeeds::default(), LookAtMemory::default());
+        Self { provider, needs, request, may_act: false, memory }
     }
 
     /// Looks at the host, refuses what cannot be had, and sets the huge pages. Gives the memory of the host as it is then.
@@ -47,6 +78,7 @@ impl AutomaticPrepare {
         config: &ServerConfig,
         host: &HostFacts,
         provider: Arc<dyn BdevProvider>,
+        memory: LookAtMemory,
     ) -> Result<(Self, SystemMemory), Fault> {
         let pages = host.memory.hugepage_mib();
         let needs = StartNeeds::of(config, host.cores, pages, &host.network);
@@ -58,7 +90,7 @@ impl AutomaticPrepare {
             disable_vmd: config.nvme.disable_vmd,
             ..PrepareRequest::default()
         };
-        let this = Self { provider, needs, request, may_act: host.is_root };
+        let this = Self { provider, needs, request, may_act: host.is_root, memory };
         if config.data_plane == DataPlane::Emulated
             && config.engines.iter().any(crate::config::EngineConfig::has_nvme)
         {
@@ -67,7 +99,9 @@ impl AutomaticPrepare {
             );
         }
         let memory = this.look().await?;
-        Ok((this.set_hugepages(&memory).await?, memory::observe()?))
+        this.set_hugepages(&memory).await?;
+        let memory = this.memory.look()?;
+        Ok((this, memory))
     }
 
     /// What is asked of the host.
@@ -77,7 +111,7 @@ impl AutomaticPrepare {
     }
 
     async fn look(&self) -> Result<SystemMemory, Fault> {
-        let memory = memory::observe()?;
+        let memory = self.memory.look()?;
         let controllers = if self.needs.has_nvme() { self.scan().await? } else { Vec::new() };
         let host = HostNow { memory: &memory, controllers: &controllers, is_root: self.may_act };
         first_of(self.needs.lacking(&host))?;
@@ -91,7 +125,7 @@ impl AutomaticPrepare {
     }
 
     /// Gives each node its pages and sees that they are mounted, and makes spare controllers ready.
-    async fn set_hugepages(self, memory: &SystemMemory) -> Result<Self, Fault> {
+    async fn set_hugepages(&self, memory: &SystemMemory) -> Result<(), Fault> {
         let pages = self.needs.hugepages_to_set(memory);
         if self.may_act && !(pages.is_empty() && self.needs.spares.is_empty()) {
             for NodeHugepages { node, pages } in &pages {
@@ -106,21 +140,29 @@ impl AutomaticPrepare {
             }
         }
         if !self.needs.hugepages.is_empty() {
-            tell_used_pages(&memory::observe()?);
+            tell_used_pages(&self.memory.look()?);
         }
-        Ok(self)
+        Ok(())
     }
 
-    /// Gives an engine the controllers it is configured with, as far as the server may.
+    /// Gives an engine the controllers it is configured with, as far as the server may, and its node huge pages that went since the
+    /// server started, e.g. with a reset from afar.
     ///
     /// # Errors
     /// Why the first of them cannot be had; the engine must not start then.
     pub async fn give_to(&self, engine: u32) -> Result<(), Fault> {
-        let wanted = self.needs.automatic(engine);
-        if wanted.is_empty() || !self.may_act {
+        if !self.may_act {
             return Ok(());
         }
-        let done = self.prepare(Vec::new(), wanted.clone()).await?;
+        let wanted = self.needs.automatic(engine);
+        let pages = self.needs.hugepages_missing(engine, &self.memory.look()?);
+        if wanted.is_empty() && pages.is_empty() {
+            return Ok(());
+        }
+        for NodeHugepages { node, pages } in &pages {
+            info!("engine {engine}: NUMA node {node} gets {pages} huge pages again");
+        }
+        let done = self.prepare(pages, wanted.clone()).await?;
         let mut faults = Vec::new();
         for (address, result) in &done.controllers {
             match result {

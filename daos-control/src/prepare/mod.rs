@@ -7,6 +7,7 @@
 
 mod ask;
 mod automatic;
+mod from_afar;
 pub mod memlock;
 mod needs;
 mod pages;
@@ -14,11 +15,12 @@ mod pmem;
 mod run;
 mod text;
 
-pub use automatic::AutomaticPrepare;
-pub use needs::{HostNow, NeededController, StartNeeds, engines_of};
-pub use pages::{needed_pages, pages_of_nodes};
+pub use automatic::{AutomaticPrepare, LookAtMemory};
+pub use from_afar::{FromAfar, kept_of, with_host_rules};
+pub use needs::{HostNow, NeededController, StartNeeds, engines_of, engines_with_hugepages};
+pub use pages::{needed_pages, node_of, pages_of_nodes};
 
-pub use ask::{NvmePrepareAsk, ParsedAddresses, spread_pages};
+pub use ask::{NvmePrepareAsk, PagesAsk, ParsedAddresses, never_fewer, spread_pages};
 pub use pmem::{PmemAsk, PmemPlan, PmemPrepared, plan_pmem, provision_pmem};
-pub use run::{prepare_nvme, reset_nvme};
+pub use run::{NvmePlanned, prepare_nvme, reset_nvme};
 pub use text::NvmePrepared;

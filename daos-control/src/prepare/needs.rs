@@ -2,11 +2,11 @@
 //!
 //! `automatic` acts on it at start; whoever wants to know beforehand asks the same functions. Knows no sysfs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use daos_storage_nvme::{NodeHugepages, NvmeController, PciAddress};
 
-use super::{NvmePrepareAsk, pages_of_nodes};
+use super::{NvmePrepareAsk, PagesAsk, never_fewer, node_of, pages_of_nodes};
 use crate::config::{BdevMedia, DataPlane, EngineConfig, ServerConfig};
 use crate::fault::{Fault, code};
 use crate::network::Network;
@@ -25,6 +25,8 @@ pub struct StartNeeds {
     pub controllers: Vec<NeededController>,
     /// Controllers of `bdev_include` that no engine lists: made ready too, and nobody's loss when they cannot be.
     pub spares: Vec<PciAddress>,
+    /// NUMA node of each engine with block devices, by its index.
+    pub nodes: BTreeMap<u32, u32>,
 }
 
 /// One controller of one engine.
@@ -71,7 +73,9 @@ impl StartNeeds {
             .collect();
         let listed: BTreeSet<_> = controllers.iter().map(|needed| needed.address).collect();
         let spares = include.difference(&listed).copied().filter(may).collect();
+        let with_bdevs = config.engines.iter().filter(|engine| engine.has_bdevs());
         Self {
+            nodes: with_bdevs.map(|engine| (engine.index, node_of(engine, network))).collect(),
             hugepages: pages_of_nodes(config, cores, hugepage_mib, network),
             controllers,
             spares,
@@ -94,11 +98,17 @@ impl StartNeeds {
     /// Pages that each node is to have: what it needs, and never fewer than it has (contract 5.7).
     #[must_use]
     pub fn hugepages_to_set(&self, memory: &SystemMemory) -> Vec<NodeHugepages> {
-        let grown = |wanted: &NodeHugepages| {
-            let now = pages_of(memory, wanted.node).unwrap_or(0);
-            NodeHugepages { pages: wanted.pages.max(now), ..*wanted }
-        };
-        self.hugepages.iter().map(grown).collect()
+        never_fewer(self.hugepages.clone(), memory)
+    }
+
+    /// The same for one engine: what its node lacks now, nothing where all is there.
+    #[must_use]
+    pub fn hugepages_missing(&self, engine: u32, memory: &SystemMemory) -> Vec<NodeHugepages> {
+        let Some(node) = self.nodes.get(&engine) else { return Vec::new() };
+        let its = self.hugepages.iter().filter(|wanted| wanted.node == *node);
+        its.filter(|wanted| memory.hugepages_of(*node).is_none_or(|now| now < wanted.pages))
+            .copied()
+            .collect()
     }
 
     /// Everything that keeps the engines from starting and that the server cannot mend by itself; none when it may go on.
@@ -151,14 +161,14 @@ impl StartNeeds {
                 "the kernel has NVMe controllers that engines are to drive: {}; {why}",
                 list(&left)
             ),
-            self.command(&left),
+            self.command(&left, host.memory),
         ))
     }
 
     /// Too few huge pages, where the server may not set them, or on a node that the host does not have.
     fn too_few(&self, wanted: NodeHugepages, host: &HostNow<'_>) -> Option<Fault> {
         let NodeHugepages { node, pages } = wanted;
-        let found = pages_of(host.memory, node);
+        let found = host.memory.hugepages_of(node);
         let text = match found {
             None => {
                 format!("engines are placed on NUMA node {node}, and the host has no such node")
@@ -170,17 +180,21 @@ impl StartNeeds {
         };
         let remedy = match found {
             None => "correct pinned_numa_node".to_owned(),
-            Some(_) => self.command(&[]),
+            Some(_) => self.command(&[], host.memory),
         };
         Some(Fault::new("storage", code::START_TOO_FEW_HUGEPAGES, text, remedy))
     }
 
     /// The command that makes ready what a plain user's server may not.
-    fn command(&self, controllers: &[PciAddress]) -> String {
-        let pages: u64 = self.hugepages.iter().map(|node| node.pages).sum();
+    fn command(&self, controllers: &[PciAddress], memory: &SystemMemory) -> String {
         let listed = if controllers.is_empty() { "none".to_owned() } else { list(controllers) };
+        let pages = match self.hugepages_to_set(memory) {
+            none if none.is_empty() => String::new(),
+            // By node: a sum would be spread over nodes that need none.
+            pages => format!(" -p {}", PagesAsk::Nodes(pages)),
+        };
         format!(
-            "run: sudo daos_server storage prepare --nvme-only -w '{listed}' -p {pages} -u USER, with the user of the server"
+            "run: sudo daos_server storage prepare --nvme-only -w '{listed}'{pages} -u USER, with the user of the server"
         )
     }
 }
@@ -192,6 +206,14 @@ pub fn engines_of(config: &ServerConfig, ask: &NvmePrepareAsk) -> Vec<u32> {
         controllers_of(engine).into_iter().any(|address| ask.chooses(address))
     };
     config.engines.iter().filter(chosen).map(|engine| engine.index).collect()
+}
+
+/// The engines whose huge pages are used: all with block devices, when they are real ones.
+#[must_use]
+pub fn engines_with_hugepages(config: &ServerConfig) -> Vec<u32> {
+    let real = config.data_plane == DataPlane::Engine && !config.hugepages.disabled;
+    let users = config.engines.iter().filter(|engine| real && engine.has_bdevs());
+    users.map(|engine| engine.index).collect()
 }
 
 fn controllers_of(engine: &EngineConfig) -> Vec<PciAddress> {
@@ -209,14 +231,6 @@ fn addresses(list: &[String]) -> BTreeSet<PciAddress> {
 
 fn list(addresses: &[PciAddress]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
-}
-
-/// Pages of a node; of the whole host where the kernel knows no nodes.
-fn pages_of(memory: &SystemMemory, node: u32) -> Option<u64> {
-    if memory.nodes.is_empty() && node == 0 {
-        return Some(memory.hugepages_total);
-    }
-    memory.nodes.iter().find(|found| found.node == node).map(|found| found.hugepages_total)
 }
 
 #[cfg(test)]

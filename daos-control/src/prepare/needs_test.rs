@@ -47,6 +47,7 @@ fn memory(pages: &[u64]) -> SystemMemory {
         node,
         hugepages_total: *pages,
         hugepages_free: *pages,
+        total_kib: 1 << 20,
         ..NodeMemory::default()
     };
     SystemMemory {
@@ -157,11 +158,39 @@ fn a_plain_user_is_told_the_one_command_that_helps() {
     let codes: Vec<_> = faults.iter().map(|fault| fault.code).collect();
     assert_eq!(codes, [1450, 1453]);
     let command = &faults[0].resolution;
-    assert!(command.contains("-w '0000:82:00.0 0000:c1:00.0' -p 4096 -u USER"), "{command}");
+    assert!(
+        command.contains("-w '0000:82:00.0 0000:c1:00.0' -p 0:2048,1:2048 -u USER"),
+        "{command}"
+    );
     assert!(faults[1].description.contains("node 1 has 7 huge pages, the engines need 2048"));
     let ready =
         [("0000:81:00.0", "vfio-pci"), ("0000:82:00.0", "vfio-pci"), ("0000:c1:00.0", "vfio-pci")];
     assert_eq!(lacking(&needs, &ready, &[2048, 2048], false), []);
+}
+
+/// The number that is told, as the program reads it on the host it was told on.
+fn follow(command: &str, memory: &SystemMemory) -> Vec<u64> {
+    let (_, rest) = command.split_once(" -p ").expect("pages");
+    let pages = rest.split(' ').next().map(|text| text.parse().unwrap());
+    let (request, _) = NvmePrepareAsk { pages, ..NvmePrepareAsk::default() }.request(memory);
+    let now = |node| memory.hugepages_of(node).unwrap();
+    let set = |node| request.hugepages.iter().find(|it| it.node == node).map(|it| it.pages);
+    memory.nodes.iter().map(|it| set(it.node).unwrap_or(now(it.node))).collect()
+}
+
+#[test]
+fn the_command_helps_on_a_host_with_more_nodes_than_engines() {
+    let mut config = two_engines("engine", "");
+    config.engines.remove(0);
+    let needs = needs(&config);
+    let bound = [("0000:c1:00.0", "vfio-pci")];
+    for there in [[0, 0, 0], [9000, 7, 3], [5000, 2047, 0]] {
+        let faults = lacking(&needs, &bound, &there, false);
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        let after = follow(&faults[0].resolution, &memory(&there));
+        assert_eq!(lacking(&needs, &bound, &after, false), [], "{}", faults[0].resolution);
+        assert!(after.iter().zip(there).all(|(after, before)| *after >= before), "{after:?}");
+    }
 }
 
 #[test]

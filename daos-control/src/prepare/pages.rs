@@ -23,8 +23,6 @@ pub fn needed_pages(config: &ServerConfig, cores: u32, hugepage_mib: u32) -> u64
 }
 
 /// The same in equal parts over the nodes of the engines, those with block devices if there are any.
-///
-/// The node of an engine is the one it is pinned to, else that of its interface, else the first.
 #[must_use]
 pub fn pages_of_nodes(
     config: &ServerConfig,
@@ -36,12 +34,15 @@ pub fn pages_of_nodes(
     if total == 0 {
         return Vec::new();
     }
-    let node = |engine: &EngineConfig| {
-        let interface = network.interface(&engine.fabric.interface);
-        engine.pinned_numa_node.or(interface.map(|found| found.numa_node)).unwrap_or(0)
-    };
     let any_bdevs = config.engines.iter().any(EngineConfig::has_bdevs);
     let users = config.engines.iter().filter(|engine| engine.has_bdevs() || !any_bdevs);
-    let nodes: BTreeSet<u32> = users.map(node).collect();
+    let nodes: BTreeSet<u32> = users.map(|engine| node_of(engine, network)).collect();
     spread_pages(total, &nodes.into_iter().collect::<Vec<_>>())
+}
+
+/// The node of an engine: the one it is pinned to, else that of its interface, else the first.
+#[must_use]
+pub fn node_of(engine: &EngineConfig, network: &Network) -> u32 {
+    let interface = network.interface(&engine.fabric.interface);
+    engine.pinned_numa_node.or(interface.map(|found| found.numa_node)).unwrap_or(0)
 }

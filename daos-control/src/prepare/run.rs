@@ -1,40 +1,70 @@
 //! Asks the storage crate for a prepare or reset, on the NUMA nodes this host has.
 
-use daos_storage_nvme::{BdevError, BdevProvider, PciAddress, ScanRequest};
+use daos_storage_nvme::{BdevError, BdevProvider, PciAddress, PrepareRequest, ScanRequest};
 
 use super::{NvmePrepareAsk, NvmePrepared};
 use crate::fault::Fault;
-use crate::scan::memory;
+use crate::scan::memory::{self, SystemMemory};
+
+/// A prepare as it will be carried out on a host.
+#[derive(Debug, Clone)]
+pub struct NvmePlanned {
+    request: PrepareRequest,
+    skipped: Vec<String>,
+    /// Nobody said how many pages.
+    pages_unasked: bool,
+    /// A node will have fewer huge pages than now: whoever uses them loses them when it ends.
+    pub fewer_hugepages: bool,
+}
+
+impl NvmePlanned {
+    /// For a host with this memory.
+    #[must_use]
+    pub fn of(ask: &NvmePrepareAsk, memory: &SystemMemory) -> Self {
+        let (request, skipped) = ask.request(memory);
+        let mut nodes = request.hugepages.iter();
+        let fewer =
+            nodes.any(|node| memory.hugepages_of(node.node).is_some_and(|now| node.pages < now));
+        Self { request, skipped, fewer_hugepages: fewer, pages_unasked: ask.pages.is_none() }
+    }
+
+    /// Carries it out.
+    ///
+    /// # Errors
+    /// What keeps the whole host from being prepared; a single controller's fault is in the answer.
+    pub async fn carry_out(mut self, provider: &dyn BdevProvider) -> Result<NvmePrepared, Fault> {
+        let there = controllers(provider).await?;
+        all_there(self.request.include.as_deref(), &there)?;
+        // Pages that nobody asked for are for the engines of controllers; a list without any, such as `none`, asks for pages alone.
+        if self.pages_unasked && self.request.include.is_none() && there.is_empty() {
+            self.request.hugepages.clear();
+        }
+        let outcome = provider.prepare(&self.request).await.map_err(Fault::from)?;
+        Ok(NvmePrepared::of(outcome, &self.skipped))
+    }
+}
 
 /// Makes controllers and huge pages of this host ready.
 ///
 /// # Errors
-/// What keeps the whole host from being prepared; a single controller's fault is in the answer.
+/// As [`NvmePlanned::carry_out`].
 pub async fn prepare_nvme(
     provider: &dyn BdevProvider,
     ask: &NvmePrepareAsk,
 ) -> Result<NvmePrepared, Fault> {
-    let nodes: Vec<u32> = memory::observe()?.nodes.iter().map(|node| node.node).collect();
-    let there = controllers(provider).await?;
-    let (mut request, skipped) = ask.request(if nodes.is_empty() { &[0] } else { &nodes });
-    all_there(request.include.as_deref(), &there)?;
-    // Pages that nobody asked for are for the engines of controllers; a list without any, such as `none`, asks for pages alone.
-    if ask.pages.is_none() && request.include.is_none() && there.is_empty() {
-        request.hugepages.clear();
-    }
-    let outcome = provider.prepare(&request).await.map_err(Fault::from)?;
-    Ok(NvmePrepared::of(outcome, &skipped))
+    NvmePlanned::of(ask, &memory::observe()?).carry_out(provider).await
 }
 
-/// Gives controllers back to the kernel and huge pages to the host.
+/// Gives controllers back to the kernel and huge pages to the host; those of `kept` stay as they are.
 ///
 /// # Errors
-/// As [`prepare_nvme`].
+/// As [`NvmePlanned::carry_out`].
 pub async fn reset_nvme(
     provider: &dyn BdevProvider,
     ask: &NvmePrepareAsk,
+    kept: &[PciAddress],
 ) -> Result<NvmePrepared, Fault> {
-    let (request, skipped) = ask.reset();
+    let (request, skipped) = ask.reset(kept);
     all_there(request.include.as_deref(), &controllers(provider).await?)?;
     let outcome = provider.reset(&request).await.map_err(Fault::from)?;
     Ok(NvmePrepared::of_reset(outcome, &skipped))
@@ -65,7 +95,7 @@ mod tests {
 
     use super::{prepare_nvme, reset_nvme};
     use crate::fault::code;
-    use crate::prepare::NvmePrepareAsk;
+    use crate::prepare::{NvmePrepareAsk, PagesAsk};
 
     fn host(addresses: &[&str]) -> SimBdev {
         let mut world = World::default();
@@ -77,6 +107,7 @@ mod tests {
     }
 
     fn ask(allow: Option<&str>, pages: Option<i64>) -> NvmePrepareAsk {
+        let pages = pages.map(PagesAsk::of_number);
         NvmePrepareAsk { allow: allow.map(str::to_owned), pages, ..NvmePrepareAsk::default() }
     }
 
@@ -86,7 +117,7 @@ mod tests {
         for named in ["0000:99:00.0", "0000:81:00.0 0000:99:00.0"] {
             let ask = ask(Some(named), Some(8));
             let prepared = prepare_nvme(&host, &ask).await.expect_err("refused");
-            let reset = reset_nvme(&host, &ask).await.expect_err("refused");
+            let reset = reset_nvme(&host, &ask, &[]).await.expect_err("refused");
             for fault in [prepared, reset] {
                 assert_eq!(fault.code, code::BDEV_NOT_FOUND);
                 assert!(fault.description.contains("0000:99:00.0"), "{fault}");

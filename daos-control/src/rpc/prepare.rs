@@ -14,7 +14,8 @@ use super::gate::{Gate, Reply};
 use crate::config::{DataPlane, ServerConfig};
 use crate::fault::{Fault, code};
 use crate::format::FormatService;
-use crate::prepare::{NvmePrepareAsk, NvmePrepared, engines_of, prepare_nvme, reset_nvme};
+use crate::prepare::{FromAfar, NvmePrepareAsk, NvmePrepared, PagesAsk, kept_of, with_host_rules};
+use crate::scan::memory;
 use crate::wire::{CallError, to_proto};
 
 /// The user of a server that may prepare, and so of its engines.
@@ -35,21 +36,19 @@ impl Prepare for PrepareService {
         self.gate
             .serve(request, |call| async move {
                 let PrepareNvmeReq { allow, block, pages, user, disable_vfio } = call.message;
-                let keep_hugepages = self.config.data_plane == DataPlane::Emulated;
                 let ask = NvmePrepareAsk {
                     allow,
                     block,
-                    pages,
+                    pages: pages.map(PagesAsk::of_number),
                     user: user.filter(|name| !name.is_empty()).or_else(|| Some(ROOT.to_owned())),
-                    disable_vfio: disable_vfio || self.config.nvme.disable_vfio,
-                    keep_hugepages,
+                    disable_vfio,
+                    keep_hugepages: self.config.data_plane == DataPlane::Emulated,
+                    ..NvmePrepareAsk::default()
                 };
-                let mut done = self.change(ask, false).await?;
-                if keep_hugepages {
-                    let notice = "data_plane is emulated: huge pages are left as they are";
-                    done.notices.push(notice.to_owned());
-                }
-                Ok(response(&done))
+                let ask = self.accept(ask)?;
+                let memory = memory::observe()?;
+                let work = FromAfar::prepare(&self.config, &ask, &memory);
+                Ok(response(&self.carry_out(work).await?))
             })
             .await
     }
@@ -59,25 +58,26 @@ impl Prepare for PrepareService {
             .serve(request, |call| async move {
                 let ResetNvmeReq { allow, block } = call.message;
                 let ask = NvmePrepareAsk { allow, block, ..NvmePrepareAsk::default() };
-                Ok(response(&self.change(ask, true).await?))
+                let ask = self.accept(ask)?;
+                let kept = kept_of(&*self.bdev, &ask).await?;
+                let work = FromAfar::reset(&self.config, ask, kept);
+                Ok(response(&self.carry_out(work).await?))
             })
             .await
     }
 }
 
 impl PrepareService {
-    async fn change(&self, ask: NvmePrepareAsk, back: bool) -> Result<NvmePrepared, CallError> {
+    fn accept(&self, ask: NvmePrepareAsk) -> Result<NvmePrepareAsk, CallError> {
         if !rustix::process::geteuid().is_root() {
             return Err(CallError::Fault(not_root()));
         }
-        let (bdev, engines) = (Arc::clone(&self.bdev), engines_of(&self.config, &ask));
-        let work = async move {
-            match back {
-                true => reset_nvme(&*bdev, &ask).await,
-                false => prepare_nvme(&*bdev, &ask).await,
-            }
-        };
-        let done = self.format.reserved(&engines, work).await;
+        with_host_rules(&self.config, ask).map_err(CallError::Fault)
+    }
+
+    async fn carry_out(&self, work: FromAfar) -> Result<NvmePrepared, CallError> {
+        let (bdev, engines) = (Arc::clone(&self.bdev), work.engines.clone());
+        let done = self.format.reserved(&engines, work.carry_out(bdev)).await;
         Ok(done.map_err(|error| Fault::from(&error))??)
     }
 }

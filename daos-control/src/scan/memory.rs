@@ -31,6 +31,25 @@ pub struct SystemMemory {
     pub nodes: Vec<NodeMemory>,
 }
 
+impl SystemMemory {
+    /// Huge pages of a node; of the whole host where the kernel knows no nodes. `None` for a node that is not there.
+    #[must_use]
+    pub fn hugepages_of(&self, node: u32) -> Option<u64> {
+        if self.nodes.is_empty() && node == 0 {
+            return Some(self.hugepages_total);
+        }
+        self.nodes.iter().find(|found| found.node == node).map(|found| found.hugepages_total)
+    }
+
+    /// The nodes that can have huge pages: those with memory, or 0 where the kernel knows no nodes.
+    #[must_use]
+    pub fn nodes_with_memory(&self) -> Vec<u32> {
+        let nodes: Vec<u32> =
+            self.nodes.iter().filter(|node| node.total_kib > 0).map(|node| node.node).collect();
+        if nodes.is_empty() { vec![0] } else { nodes }
+    }
+}
+
 /// Memory of one NUMA node.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NodeMemory {

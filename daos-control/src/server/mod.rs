@@ -21,6 +21,6 @@ mod upcalls;
 
 pub use claims::Claims;
 pub use options::StartOptions;
-pub use parts::{Parts, providers_of_this_host};
+pub use parts::{Parts, RECORD_FILE, providers_of_this_host};
 pub use place::replica_hosts;
 pub use start::Server;

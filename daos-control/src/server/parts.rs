@@ -5,10 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use daos_storage_nvme::linux::LinuxNvme;
+pub use daos_storage_nvme::linux::RECORD_FILE;
 use daos_storage_nvme::{BdevClass, BdevProvider};
 use daos_storage_scm::ScmProvider;
 
-use crate::config::ServerConfig;
+use crate::config::{DEFAULT_STATE_DIR, ServerConfig};
 use crate::fault::Fault;
 use crate::supervisor::{EngineUpcalls, ProcessOptions, ProcessSupervisor, Supervisor};
 
@@ -57,7 +58,7 @@ impl Parts {
 }
 
 /// The storage of this host: RAM, existing PMem block devices, NVMe controllers, files and kernel block devices. What a prepare
-/// changed is remembered in the state directory.
+/// changed is remembered in the state directory. A plain user's process also sees what root's prepare remembered at the usual place.
 #[must_use]
 pub fn providers_of_this_host(state_dir: &Path) -> (Arc<dyn ScmProvider>, Arc<dyn BdevProvider>) {
     let scm = daos_storage_scm::ByClass::new(
@@ -65,6 +66,10 @@ pub fn providers_of_this_host(state_dir: &Path) -> (Arc<dyn ScmProvider>, Arc<dy
         Arc::new(daos_storage_scm::linux::LinuxScm::new()),
     );
     let nvme = LinuxNvme::new(state_dir);
+    let nvme = match rustix::process::geteuid().is_root() {
+        true => nvme,
+        false => nvme.with_record_of_root(DEFAULT_STATE_DIR),
+    };
     #[cfg(feature = "spdk")]
     let nvme = daos_storage_nvme::spdk::SpdkNvme::new(nvme);
     let nvme = Arc::new(nvme);

@@ -29,7 +29,7 @@ use crate::join::Joiner;
 use crate::management::{
     ManagementKeeper, ReplicaHosts, Replicas, WITHOUT_ENGINE, give_way_without_engine,
 };
-use crate::prepare::AutomaticPrepare;
+use crate::prepare::{AutomaticPrepare, LookAtMemory};
 use crate::rpc::{Listening, Node, listen, routes};
 use crate::supervisor::Supervisor;
 use crate::system_ops::{GrpcPeers, Limits, SystemOps};
@@ -100,7 +100,9 @@ impl Server {
         let bdev = Arc::clone(&parts.bdev);
         // Engines that are no programs of this host need nothing of it.
         let (prepare, launch) = if runs_programs {
-            let (prepare, memory) = AutomaticPrepare::begin(&config, &options.host, bdev).await?;
+            let (prepare, memory) =
+                AutomaticPrepare::begin(&config, &options.host, bdev, LookAtMemory::default())
+                    .await?;
             (prepare, launch.with_hugepages(&memory))
         } else {
             (AutomaticPrepare::idle(bdev), launch)

@@ -328,7 +328,10 @@ fn vfio_access() {
         found.device = Some(("/dev/vfio/7".into(), false));
     }
     let found = protects(&ram_and_nvme(""), &closed, "vfio-access", 1476);
-    assert_eq!(found.fix, "as root `daos_server nvme prepare 0000:81:00.0 -p 2048 -u bob`");
+    assert_eq!(
+        found.fix,
+        "as root `daos_server nvme prepare 0000:81:00.0 -p 0:4096,1:4096 -u bob`"
+    );
     let mut unprepared = facts();
     for found in unprepared.controllers.iter_mut().flatten() {
         (found.driver, found.device) = (Some("nvme".to_owned()), None);

@@ -101,7 +101,7 @@ fn act(
     planned: &NvmeState,
     step: &DeviceStep,
 ) -> Result<Option<NvmeState>, BdevError> {
-    let LinuxNvme { roots, state_dir } = provider;
+    let LinuxNvme { roots, state_dir, record_of_root: _ } = provider;
     let function = pci::nvme_function_at(roots, address)?;
     match step {
         DeviceStep::LendToKernel { only_ours, .. } => {

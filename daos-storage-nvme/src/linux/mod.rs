@@ -43,13 +43,20 @@ use crate::{
 pub struct LinuxNvme {
     roots: Roots,
     state_dir: PathBuf,
+    record_of_root: Option<PathBuf>,
 }
 
 impl LinuxNvme {
     /// For this host, with the directory where prepare keeps its record.
     #[must_use]
     pub fn new(state_dir: impl Into<PathBuf>) -> Self {
-        Self { roots: Roots::default(), state_dir: state_dir.into() }
+        Self { roots: Roots::default(), state_dir: state_dir.into(), record_of_root: None }
+    }
+
+    /// The same for a plain user, who also sees what root's prepare recorded in this directory. It is never written there.
+    #[must_use]
+    pub fn with_record_of_root(self, state_dir: impl Into<PathBuf>) -> Self {
+        Self { record_of_root: Some(state_dir.into()), ..self }
     }
 
     /// The same with other places for the kernel's files.
@@ -59,9 +66,21 @@ impl LinuxNvme {
         self
     }
 
+    /// What is known of controllers that the kernel's driver does not have. A record of root's that cannot be read is none.
+    fn record(&self) -> Result<PrepareRecord, BdevError> {
+        let mut record = PrepareRecord::load(&self.state_dir)?;
+        let of_root = self.record_of_root.as_deref().map(PrepareRecord::load);
+        for controller in of_root.and_then(Result::ok).unwrap_or_default().controllers {
+            if record.controller(controller.address).is_none() {
+                record.controllers.push(controller);
+            }
+        }
+        Ok(record)
+    }
+
     /// Every controller of the bus, with what is on it.
     fn look(&self) -> Result<Vec<NvmeState>, BdevError> {
-        let record = PrepareRecord::load(&self.state_dir)?;
+        let record = self.record()?;
         let functions = pci::nvme_functions(&self.roots)?;
         let look =
             |function| discover::controller(&self.roots, function, &record, daos_blockdev::inspect);
@@ -69,7 +88,7 @@ impl LinuxNvme {
     }
 
     fn look_at(&self, address: PciAddress) -> Result<NvmeState, BdevError> {
-        let record = PrepareRecord::load(&self.state_dir)?;
+        let record = self.record()?;
         let function = pci::nvme_function_at(&self.roots, address)?;
         Ok(discover::controller(&self.roots, &function, &record, daos_blockdev::inspect))
     }
@@ -163,5 +182,51 @@ impl BdevProvider for LinuxNvme {
             outcomes.push(DeviceOutcome { device, roles, result });
         }
         outcomes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::FormatAbility;
+
+    fn recorded(address: &str, serial: &str) -> RecordedController {
+        RecordedController {
+            address: address.parse().unwrap(),
+            model: "m".to_owned(),
+            serial: serial.to_owned(),
+            firmware: "f".to_owned(),
+            namespaces: vec![(1, 1 << 30)],
+            driver: Some("nvme".to_owned()),
+            bound_to: "vfio-pci".to_owned(),
+            ability: FormatAbility::EachNamespace,
+            lent: None,
+        }
+    }
+
+    fn save(directory: &std::path::Path, controllers: Vec<RecordedController>) {
+        let mut record = PrepareRecord::default();
+        record.controllers = controllers;
+        record.save(directory).unwrap();
+    }
+
+    #[test]
+    fn a_plain_user_sees_what_root_recorded_and_his_own_first() {
+        let (own, root) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (first, second) = ("0000:81:00.0", "0000:82:00.0");
+        save(own.path(), vec![recorded(first, "own")]);
+        save(root.path(), vec![recorded(first, "root"), recorded(second, "root")]);
+        let serial = |nvme: &LinuxNvme, address: &str| {
+            let record = nvme.record().unwrap();
+            record.controller(address.parse().unwrap()).map(|it| it.serial.clone())
+        };
+        let alone = LinuxNvme::new(own.path());
+        assert_eq!(serial(&alone, second), None);
+        let both = alone.with_record_of_root(root.path());
+        assert_eq!(serial(&both, first).as_deref(), Some("own"));
+        assert_eq!(serial(&both, second).as_deref(), Some("root"));
+        std::fs::write(root.path().join(RECORD_FILE), "nonsense").unwrap();
+        assert_eq!(serial(&both, second), None);
+        assert_eq!(serial(&both, first).as_deref(), Some("own"));
     }
 }

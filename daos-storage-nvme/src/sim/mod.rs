@@ -33,13 +33,14 @@ struct Inner {
     world: World,
     script: Script,
     configs: BTreeMap<PathBuf, String>,
+    prepares: Vec<PrepareRequest>,
 }
 
 impl SimBdev {
     /// A provider over a world, with a script of what goes wrong.
     #[must_use]
     pub fn new(world: World, script: Script) -> Self {
-        let inner = Inner { world, script, configs: BTreeMap::new() };
+        let inner = Inner { world, script, ..Inner::default() };
         Self { inner: Arc::new(Mutex::new(inner)) }
     }
 
@@ -57,6 +58,12 @@ impl SimBdev {
     #[must_use]
     pub fn config_text(&self, path: &Path) -> Option<String> {
         self.lock().configs.get(path).cloned()
+    }
+
+    /// Every prepare that was asked for, in its order.
+    #[must_use]
+    pub fn prepares(&self) -> Vec<PrepareRequest> {
+        self.lock().prepares.clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -138,6 +145,7 @@ impl BdevProvider for SimBdev {
 
     async fn prepare(&self, request: &PrepareRequest) -> Result<PrepareOutcome, BdevError> {
         self.reach("", SimPoint::Prepare).await?;
+        self.lock().prepares.push(request.clone());
         Ok(self.lock().world.prepare(request))
     }
 

@@ -1,6 +1,7 @@
 //! `daos_server storage` and its NVMe part.
 
 use clap::{Args, Subcommand};
+use daos_control::prepare::PagesAsk;
 
 /// Storage commands.
 #[derive(Debug, Subcommand)]
@@ -75,9 +76,9 @@ pub struct NvmeLists {
 /// Options that both forms have.
 #[derive(Debug, Args)]
 pub struct NvmeOptions {
-    /// Number of huge pages over all NUMA nodes [default: 1024]
+    /// Number of huge pages over all NUMA nodes, or NODE:PAGES,... for some of them [default: 1024, and never fewer than there are]
     #[arg(short = 'p', long, value_name = "PAGES", allow_negative_numbers = true)]
-    pub hugepages: Option<i64>,
+    pub hugepages: Option<PagesAsk>,
     /// User that will run the engines [default: who called sudo, else root]
     #[arg(short = 'u', long = "target-user", value_name = "USER")]
     pub user: Option<String>,

@@ -5,6 +5,7 @@ mod config;
 mod generate;
 mod ms;
 mod network;
+mod place;
 mod preflight;
 mod prepare;
 mod scm;

@@ -1,31 +1,26 @@
 //! `daos_server preflight`: whether this host is ready for what is configured. Changes nothing.
 
-use std::path::PathBuf;
-
 use anyhow::{Context, Result};
-use daos_control::config::{self, CommandLine, Surroundings};
+use daos_control::config::Surroundings;
 use daos_control::preflight::{Preflight, Roots};
 use daos_control::server::providers_of_this_host;
 
+use super::place::Place;
 use super::{Told, print};
 use crate::cli::{Global, Preflight as Options};
 
 /// Exit status when something that is configured cannot work on this host.
 const NOT_READY: u8 = 2;
 
-/// Where the configuration keeps state; faults in it are told by the preflight itself.
-fn configured_state_dir(global: &Global, surroundings: &Surroundings) -> Option<PathBuf> {
-    let loaded =
-        config::load(global.config.as_deref(), &CommandLine::default(), surroundings).ok()?;
-    Some(loaded.config.state_dir)
-}
-
 /// Looks at this host; does without a configuration file.
 pub fn run(global: &Global, options: &Options) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let surroundings = Surroundings::of_this_process().context("looking at this process")?;
-    let state_dir = configured_state_dir(global, &surroundings)
-        .unwrap_or_else(|| surroundings.default_state_dir.clone());
+    // What is wrong with a file is the report's to say.
+    let state_dir = match Place::of(global) {
+        Ok(place) => place.state_dir,
+        Err(_) => surroundings.default_state_dir.clone(),
+    };
     let (scm, bdev) = providers_of_this_host(&state_dir);
     let preflight = Preflight { roots: Roots::default(), scm, bdev, state_dir };
     let report = runtime.block_on(preflight.of_file(global.config.as_deref(), &surroundings))?;

@@ -1,12 +1,12 @@
 //! `daos_server storage prepare` and `nvme prepare|reset`: words into a request, an outcome into lines (R72-R87).
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use daos_control::Fault;
-use daos_control::config::Surroundings;
 use daos_control::prepare::{NvmePrepareAsk, prepare_nvme, reset_nvme};
 use daos_control::server::providers_of_this_host;
 use serde_json::{Map, Value};
 
+use super::place::Place;
 use super::{failure_data, print};
 use crate::cli::{Global, NvmeLists, NvmeOptions, NvmePrepare, Prepare};
 
@@ -53,7 +53,7 @@ pub fn reset(global: &Global, lists: &NvmeLists) -> Result<()> {
 
 fn common(options: &NvmeOptions) -> NvmePrepareAsk {
     NvmePrepareAsk {
-        pages: options.hugepages,
+        pages: options.hugepages.clone(),
         user: options.user.clone(),
         disable_vfio: options.disable_vfio,
         ..NvmePrepareAsk::default()
@@ -76,17 +76,23 @@ fn only_nvme(global: &Global, ask: &NvmePrepareAsk, back: bool) -> Result<()> {
 /// Does it and prints the lines for people as they come: the next part may take long, or ask something.
 fn nvme_part(global: &Global, ask: &NvmePrepareAsk, back: bool) -> Result<Part> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let surroundings = Surroundings::of_this_process().context("looking at this process")?;
-    let (_, nvme) = providers_of_this_host(&surroundings.default_state_dir);
+    let place = Place::of(global)?;
+    let (_, nvme) = providers_of_this_host(&place.state_dir);
     let verb = if back { "Resetting" } else { "Preparing" };
     if !global.json {
         print(&format!("{verb} locally-attached NVMe storage...\n"))?;
     }
     let done = runtime.block_on(async {
-        if back { reset_nvme(&*nvme, ask).await } else { prepare_nvme(&*nvme, ask).await }
+        if back { reset_nvme(&*nvme, ask, &[]).await } else { prepare_nvme(&*nvme, ask).await }
     });
     let part = match done {
-        Ok(done) => Part { text: done.text(), data: done.data(), faults: done.faults() },
+        Ok(mut done) => {
+            done.notices.extend(place.notice.clone());
+            let text = format!("{}  record: {}\n", done.text(), place.record().display());
+            let mut data = done.data();
+            data["record"] = place.record().display().to_string().into();
+            Part { text, data, faults: done.faults() }
+        }
         Err(fault) => Part::failed(fault),
     };
     if !global.json {

@@ -14,6 +14,7 @@ use daos_control::server::providers_of_this_host;
 use tokio::runtime::Runtime;
 
 use super::config::explained;
+use super::place::Place;
 use super::print;
 use crate::cli::Global;
 
@@ -57,7 +58,8 @@ fn runtime() -> Result<Runtime> {
 fn scanner(global: &Global) -> Result<Scanner> {
     let surroundings = Surroundings::of_this_process().context("looking at this process")?;
     let Some(file) = &global.config else {
-        let (scm, bdev) = providers_of_this_host(&surroundings.default_state_dir);
+        // The server of this host, if there is one, has the default file.
+        let (scm, bdev) = providers_of_this_host(&Place::to_look_at(global)?.state_dir);
         return Ok(Scanner::new(scm, bdev, Vec::new()));
     };
     let loaded = load(Some(file), &CommandLine::default(), &surroundings).map_err(explained)?;

@@ -4,9 +4,10 @@ use super::super::facts::{ControllerFacts, Facts};
 use super::super::rules::Rule;
 use super::placement::engine_nodes;
 use super::{Findings, Problem};
-use crate::config::{BdevMedia, EngineConfig, ScmTier};
+use crate::config::{BdevMedia, EngineConfig, ScmTier, ServerConfig};
 use crate::fault::code;
-use crate::prepare::needed_pages;
+use crate::prepare::{PagesAsk, never_fewer, pages_of_nodes};
+use crate::scan::memory::SystemMemory;
 
 const BUS: &str = "/sys/bus/pci/devices";
 
@@ -126,16 +127,28 @@ pub(super) fn access(findings: &mut Findings<'_>, facts: &Facts) {
                 driver.to_owned(),
             ),
         };
-        // Without a number it would ask for one of its own.
-        let page_mib = facts.host.memory.hugepage_mib();
-        let pages = needed_pages(asked.config, facts.host.cores, page_mib);
-        let fix = format!("as root `daos_server nvme prepare {address} -p {pages} -u {user}`");
+        let fix = format!(
+            "as root `daos_server nvme prepare {address}{} -u {user}`",
+            pages(asked.config, facts)
+        );
         findings.protect(
             Problem::new(Rule::VfioAccess, code::HOST_VFIO_ACCESS, text, fix)
                 .about(address)
                 .at(asked.storage_key(index, "bdev_list"))
                 .seen(&source, seen),
         );
+    }
+}
+
+/// The option for the pages that engines need: without it a prepare would ask for a number of its own. No node gets fewer than it
+/// has, so following this after the remedy for huge pages undoes nothing.
+fn pages(config: &ServerConfig, facts: &Facts) -> String {
+    let (host, nodes) = (&facts.host, facts.nodes.clone());
+    let memory = SystemMemory { nodes, ..SystemMemory::default() };
+    let wanted = pages_of_nodes(config, host.cores, host.memory.hugepage_mib(), &host.network);
+    match never_fewer(wanted, &memory) {
+        none if none.is_empty() => String::new(),
+        wanted => format!(" -p {}", PagesAsk::Nodes(wanted)),
     }
 }
 

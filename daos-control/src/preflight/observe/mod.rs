@@ -70,10 +70,11 @@ pub async fn observe(
     let scm_devices = devices::configured_scm(asked);
     let with_engines = asked.filter(|asked| !asked.config.engines.is_empty());
     let plane = with_engines.map(|asked| asked.config.data_plane);
-    let devices = asked.map(|asked| DeviceNames::observe(asked.config)).unwrap_or_default();
+    let config = asked.map(|asked| asked.config.clone());
     let roots = roots.clone();
-    // The search for who holds a port may go through every process of the host.
+    // The search for who holds a port may go through every process of the host, and a path may lead to a mount that does not answer.
     let looked = tokio::task::spawn_blocking(move || {
+        let devices = config.as_ref().map(DeviceNames::observe).unwrap_or_default();
         let host = HostFacts { devices, ..HostFacts::observe_at(&roots).map_err(unreadable)? };
         let nodes = memory::nodes_at(&roots.sys.join("devices/system/node"));
         let ports = ports.iter().map(|wanted| ports::look(wanted, &host.network)).collect();

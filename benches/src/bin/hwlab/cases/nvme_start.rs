@@ -148,7 +148,7 @@ fn refuses_a_plain_user(guest: &mut Guest, listed: &str) -> Result<()> {
          setpriv --reuid 1000 --regid 1000 --clear-groups daos_server start -o /etc/bob.yml",
         "a plain user may not take them",
     )?;
-    ensure!(told.contains(&format!("-w '{listed}' -p 64 -u USER")), "{told}");
+    ensure!(told.contains(&format!("-w '{listed}' -p 1:64 -u USER")), "{told}");
     ensure!(told.contains("NUMA node 1 has 0 huge pages, the engines need 64"), "{told}");
     Ok(())
 }
