@@ -21,7 +21,11 @@ pub mod join;
 #[cfg(feature = "server")]
 pub mod management;
 #[cfg(feature = "server")]
+pub mod needs;
+#[cfg(feature = "server")]
 pub mod network;
+#[cfg(feature = "server")]
+mod ports;
 #[cfg(feature = "client")]
 pub mod preflight;
 #[cfg(feature = "server")]

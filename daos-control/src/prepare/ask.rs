@@ -1,69 +1,12 @@
 //! From the options of a prepare to the request of the storage crate. Pure.
 
-use std::fmt;
-use std::str::FromStr;
-
 use daos_storage_nvme::{NodeHugepages, PciAddress, PrepareRequest, ResetRequest};
 
+use crate::needs::{PagesAsk, never_fewer, spread_pages};
 use crate::scan::memory::SystemMemory;
 
 /// Pages when `-p` is absent, zero or negative (R76).
 const DEFAULT_PAGES: u64 = 1024;
-
-/// Huge pages of the default size, as `-p` asks for them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PagesAsk {
-    /// In equal parts over all NUMA nodes that have memory; 0 for the default (R76).
-    Total(u64),
-    /// A number for each of these nodes. Other nodes keep what they have.
-    Nodes(Vec<NodeHugepages>),
-}
-
-impl PagesAsk {
-    /// A number as stock clients send it: zero and less mean the default (R76).
-    #[must_use]
-    pub fn of_number(pages: i64) -> Self {
-        Self::Total(u64::try_from(pages).unwrap_or(0))
-    }
-}
-
-impl FromStr for PagesAsk {
-    type Err = String;
-
-    /// Reads `4096`, or `0:2048,1:4096` for nodes 0 and 1.
-    fn from_str(text: &str) -> Result<Self, String> {
-        if !text.contains(':') {
-            let pages: Result<i64, _> = text.trim().parse();
-            return pages.map(Self::of_number).map_err(|error| error.to_string());
-        }
-        let mut nodes: Vec<NodeHugepages> = Vec::new();
-        for word in text.split(',') {
-            let both = word.trim().split_once(':');
-            let both =
-                both.and_then(|(node, pages)| Some((node.parse().ok()?, pages.parse().ok()?)));
-            let Some((node, pages)) = both else {
-                return Err(format!("'{word}' is not NODE:PAGES"));
-            };
-            if nodes.iter().any(|known| known.node == node) {
-                return Err(format!("node {node} is named twice"));
-            }
-            nodes.push(NodeHugepages { node, pages });
-        }
-        Ok(Self::Nodes(nodes))
-    }
-}
-
-impl fmt::Display for PagesAsk {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Total(pages) => pages.fmt(f),
-            Self::Nodes(nodes) => {
-                let words = nodes.iter().map(|node| format!("{}:{}", node.node, node.pages));
-                f.write_str(&words.collect::<Vec<_>>().join(","))
-            }
-        }
-    }
-}
 
 /// What an administrator said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -186,27 +129,6 @@ impl NvmePrepareAsk {
         let exclude = block.map(|list| list.addresses).unwrap_or_default();
         (allow.map(|list| list.addresses), exclude, skipped)
     }
-}
-
-/// The same number on each node; the first ones get what is left over.
-#[must_use]
-pub fn spread_pages(pages: u64, nodes: &[u32]) -> Vec<NodeHugepages> {
-    let count = u64::try_from(nodes.len()).unwrap_or(1).max(1);
-    let share = |place: u64| pages / count + u64::from(place < pages % count);
-    nodes
-        .iter()
-        .zip(0..)
-        .map(|(node, place)| NodeHugepages { node: *node, pages: share(place) })
-        .collect()
-}
-
-/// The same, with no node below what it has.
-#[must_use]
-pub fn never_fewer(mut wanted: Vec<NodeHugepages>, memory: &SystemMemory) -> Vec<NodeHugepages> {
-    for node in &mut wanted {
-        node.pages = node.pages.max(memory.hugepages_of(node.node).unwrap_or(0));
-    }
-    wanted
 }
 
 #[cfg(test)]

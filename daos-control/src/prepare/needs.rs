@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use daos_storage_nvme::{NodeHugepages, NvmeController, PciAddress};
 
-use super::{NvmePrepareAsk, PagesAsk, never_fewer, node_of, pages_of_nodes};
+use super::NvmePrepareAsk;
 use crate::config::{BdevMedia, DataPlane, EngineConfig, ServerConfig};
 use crate::fault::{Fault, code};
+use crate::needs::{PagesAsk, never_fewer, node_of, pages_of_nodes};
 use crate::network::Network;
 use crate::scan::memory::SystemMemory;
 

@@ -1,13 +1,14 @@
 //! The control port: binds it, and names who has it when it is taken (R15, contract 1.1).
 //!
-//! Called once by the server's start. Knows sockets and `/proc`, nothing of what is served.
+//! Called once by the server's start. Knows sockets, nothing of what is served.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 use tokio::net::{TcpListener, TcpSocket};
 
 use crate::fault::{Fault, code};
+use crate::ports::{Listener, in_use, listener};
 
 /// Connections that may wait to be taken. All hosts of a system that was powered on connect in the same moment, and each
 /// that finds no place tries again only after a second.
@@ -44,67 +45,11 @@ fn refused(wanted: SocketAddrV4, error: &io::Error) -> Fault {
     Fault::new("server", code::CONTROL_PORT_IN_USE, description, resolution).with_reason(error)
 }
 
-/// What is said of a port that is taken, and what to do.
-pub(crate) fn in_use(port: u16, holder: Option<&str>) -> (String, &'static str) {
-    let by = holder.map_or(String::new(), |holder| format!(" by {holder}"));
-    let remedy = "stop that process, or set another port in the configuration";
-    (format!("port {port} is in use{by}"), remedy)
-}
-
 fn holder(port: u16) -> Option<String> {
     match listener(port, &[])? {
         Listener::Process { pid, name, .. } => Some(format!("pid {pid} ({name})")),
         Listener::Hidden => None,
     }
-}
-
-/// Who listens on a port.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Listener {
-    /// A process that this user may look into.
-    Process {
-        /// Its id.
-        pid: i32,
-        /// Id of the process that started it; 0 when nobody knows.
-        parent: i32,
-        /// Its name, as far as the kernel keeps it.
-        name: String,
-    },
-    /// Somebody else's.
-    Hidden,
-}
-
-/// Who listens on a TCP port of this network namespace, where that keeps others from one of these addresses; none given means
-/// any. `None` when nobody does.
-pub(crate) fn listener(port: u16, addresses: &[Ipv4Addr]) -> Option<Listener> {
-    let collides = |held: IpAddr| {
-        addresses.is_empty()
-            || held.is_unspecified()
-            || addresses.iter().any(|address| IpAddr::V4(*address) == held)
-    };
-    let listening = procfs::net::tcp()
-        .into_iter()
-        .chain(procfs::net::tcp6())
-        .flatten()
-        .find(|entry| {
-            entry.state == procfs::net::TcpState::Listen
-                && entry.local_address.port() == port
-                && collides(entry.local_address.ip())
-        })?
-        .inode;
-    let holds = |process: procfs::process::Process| {
-        let mut open = process.fd().ok()?.flatten();
-        open.any(|fd| matches!(fd.target, procfs::process::FDTarget::Socket(inode) if inode == listening))
-            .then(|| described(&process))
-    };
-    let processes = procfs::process::all_processes().into_iter().flatten().flatten();
-    Some(processes.into_iter().find_map(holds).unwrap_or(Listener::Hidden))
-}
-
-fn described(process: &procfs::process::Process) -> Listener {
-    let (parent, name) =
-        process.stat().map_or_else(|_| (0, "unknown".to_owned()), |stat| (stat.ppid, stat.comm));
-    Listener::Process { pid: process.pid, parent, name }
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use daos_control::config::{
     self, CommandLine, ControlLogMask, Loaded, Surroundings, raw::RawConfig,
 };
+use daos_control::needs::memlock;
 use daos_control::preflight::{Fitted, HostFacts, fit_to_host};
-use daos_control::prepare::memlock;
 use daos_control::server::{Parts, Server, StartOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{debug, info, warn};

@@ -6,7 +6,7 @@ use super::placement::engine_nodes;
 use super::{Findings, Problem};
 use crate::config::{BdevMedia, EngineConfig, ScmTier, ServerConfig};
 use crate::fault::code;
-use crate::prepare::{PagesAsk, never_fewer, pages_of_nodes};
+use crate::needs::{PagesAsk, never_fewer, pages_of_nodes};
 use crate::scan::memory::SystemMemory;
 
 const BUS: &str = "/sys/bus/pci/devices";

@@ -5,7 +5,7 @@ use super::super::rules::Rule;
 use super::{Findings, Problem};
 use crate::config::EngineConfig;
 use crate::fault::code;
-use crate::prepare::memlock;
+use crate::needs::memlock;
 
 const IOMMU: &str = "/sys/class/iommu";
 /// Modules for VFIO, and the one that does without an IOMMU.

@@ -5,7 +5,7 @@ use super::super::rules::Rule;
 use super::{Findings, Problem};
 use crate::config::{EngineConfig, sizing};
 use crate::fault::code;
-use crate::prepare::pages_of_nodes;
+use crate::needs::pages_of_nodes;
 use crate::scan::NodeMemory;
 
 /// `nr_hugepages` is as many as the targets need; the number is kept all the same.

@@ -6,7 +6,7 @@ use super::super::facts::{
 use super::super::rules::Rule;
 use super::{Findings, Problem};
 use crate::fault::code;
-use crate::rpc::listen;
+use crate::ports;
 
 const MIB: u64 = 1 << 20;
 
@@ -149,7 +149,7 @@ pub(super) fn ports(findings: &mut Findings<'_>, ports: &[PortFacts]) {
             continue;
         };
         let process = Some(holder.process.as_str()).filter(|process| !process.is_empty());
-        let (description, fix) = listen::in_use(*port, process);
+        let (description, fix) = ports::in_use(*port, process);
         let code = match purpose {
             PortPurpose::Control => code::CONTROL_PORT_IN_USE,
             PortPurpose::Fabric(_) => code::HOST_FABRIC_PORT,

@@ -1,8 +1,8 @@
 //! Who listens on the ports that the server and its engines will want.
 
 use crate::network::Network;
+use crate::ports::{Listener, listener};
 use crate::preflight::{Asked, PortFacts, PortHolder, PortPurpose};
-use crate::rpc::listen::{Listener, listener};
 
 /// A port, what it is for, and the interface on which it is wanted; `None` for all.
 #[derive(Debug, Clone, PartialEq, Eq)]
