@@ -88,7 +88,9 @@ fn nvme_part(global: &Global, ask: &NvmePrepareAsk, back: bool) -> Result<Part> 
     let part = match done {
         Ok(mut done) => {
             done.notices.extend(place.notice.clone());
-            let text = format!("{}  record: {}\n", done.text(), place.record().display());
+            let file = place.named_by.as_ref();
+            let by = file.map(|file| format!(", as in {}", file.display())).unwrap_or_default();
+            let text = format!("{}  record: {}{by}\n", done.text(), place.record().display());
             let mut data = done.data();
             data["record"] = place.record().display().to_string().into();
             Part { text, data, faults: done.faults() }
