@@ -188,8 +188,10 @@ fn files_are_written_for_each_host_and_never_over_others() {
     let proposal = propose(&[host("n1"), host("n2:10002")], &options).expect("a proposal");
     let files = write_files(&place, &proposal).expect("written");
     assert_eq!(files, [place.join("n1.yml"), place.join("n2_10002.yml")]);
-    for file in &files {
-        assert_eq!(std::fs::read_to_string(file).expect("there"), proposal.configs[0].yaml());
+    // Each with the port by which its host was asked.
+    assert_eq!(proposal.configs.len(), 2);
+    for (file, config) in files.iter().zip(&proposal.configs) {
+        assert_eq!(std::fs::read_to_string(file).expect("there"), config.yaml());
     }
     std::fs::remove_file(&files[0]).expect("removed");
     let error = write_files(&place, &proposal).expect_err("refused");

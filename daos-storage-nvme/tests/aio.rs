@@ -84,7 +84,7 @@ async fn a_full_file_system_is_an_error_and_nothing_stays() {
 #[tokio::test]
 async fn a_file_system_without_reservation_gets_the_size_alone() {
     let test = "a_file_system_without_reservation";
-    let Some(device) = LoopDevice::attach(test, 24 << 20) else { return };
+    let Some(device) = LoopDevice::attach(test, 2 * GIB) else { return };
     // ext4 cannot reserve space in files without extents.
     must_run("mkfs.ext4", &["-q", "-O", "^extent,^64bit", device.path_str()]);
     let dir = temporary();
