@@ -1,5 +1,5 @@
 //! `BdevError`: everything that can go wrong with block devices (faults 300-319 and 804 of contract 10.2, ours
-//! 1225-1238, 1440-1447 and 1490). Each names the device it is about.
+//! 1225-1238, 1440-1447, 1490, 1491 and 1495-1499). Each names the device it is about.
 
 use std::io;
 use std::path::PathBuf;
@@ -127,6 +127,14 @@ pub enum BdevError {
     /// A device configuration file is not understood.
     #[error("{}: not a device configuration: {detail}", path.display())]
     ConfigInvalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with its place where known.
+        detail: String,
+    },
+    /// The record of what prepare changed is not understood, so nobody knows what to put back.
+    #[error("{}: not a record of what prepare changed: {detail}", path.display())]
+    RecordInvalid {
         /// The file.
         path: PathBuf,
         /// What is wrong, with its place where known.
@@ -367,6 +375,7 @@ impl BdevError {
             Self::MayNotRebind { .. } => 1446,
             Self::NotGivenBack { .. } => 1447,
             Self::NotAsItWas { .. } => 1490,
+            Self::RecordInvalid { .. } => 1491,
             Self::NotTold { .. } => 1495,
             Self::ForeignDriver { .. } => 1496,
             Self::ProgramFailed { .. } => 1497,
@@ -426,6 +435,9 @@ impl BdevError {
             }
             Self::ConfigInvalid { .. } => {
                 "remove the file to have it made anew from the server configuration file"
+            }
+            Self::RecordInvalid { .. } => {
+                "put the file back from a backup; or remove it, and set huge pages and owners by hand: a reset then only gives controllers to the kernel"
             }
             Self::ConfigInexpressible { .. } => {
                 "use nvme_conf_format json and device paths in UTF-8 without blanks"

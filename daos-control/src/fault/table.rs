@@ -388,6 +388,7 @@ faults! {
     1488 GENERATE_UNWRITABLE "config" "a proposed configuration cannot be written where it was asked for"
     1489 CONFIG_SAME_DEVICE "serverconfig" "two names in the configuration are one device or directory of this host"
     1490 BDEV_NOT_AS_IT_WAS "bdev" "a controller could not be made ready, and has another driver than before"
+    1491 PREPARE_RECORD_INVALID "bdev" "the record of what prepare changed is not understood"
     1495 BDEV_NOT_TOLD "bdev" "something could not be told of a controller that has to be known before it is touched"
     1496 BDEV_FOREIGN_DRIVER "bdev" "a driver has the controller that is neither the kernel's for NVMe nor one for engines"
     1497 BDEV_PROGRAM_FAILED "bdev" "a program of the system that is asked about users failed, or did not end in time"

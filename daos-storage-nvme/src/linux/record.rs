@@ -115,7 +115,7 @@ impl PrepareRecord {
     /// Reads the record below a state directory; an empty one when there is none.
     ///
     /// # Errors
-    /// [`BdevError::ConfigFile`] when it cannot be read, [`BdevError::ConfigInvalid`] when it is not understood: what was changed
+    /// [`BdevError::ConfigFile`] when it cannot be read, [`BdevError::RecordInvalid`] when it is not understood: what was changed
     /// is then not known, and nothing may be changed on top.
     pub fn load(state_dir: &Path) -> Result<Self, BdevError> {
         let path = state_dir.join(RECORD_FILE);
@@ -125,11 +125,11 @@ impl PrepareRecord {
             Err(source) => return Err(BdevError::ConfigFile { path, action: "read", source }),
         };
         let record: Self = serde_json::from_slice(&bytes).map_err(|error| {
-            BdevError::ConfigInvalid { path: path.clone(), detail: error.to_string() }
+            BdevError::RecordInvalid { path: path.clone(), detail: error.to_string() }
         })?;
         if record.version > VERSION {
             let detail = format!("version {} is newer than {VERSION}", record.version);
-            return Err(BdevError::ConfigInvalid { path, detail });
+            return Err(BdevError::RecordInvalid { path, detail });
         }
         Ok(record)
     }
@@ -198,7 +198,7 @@ impl PrepareRecord {
     /// Sets or ends the loan of a controller, durably. Whether it still is in the record: a reset may have ended it.
     ///
     /// # Errors
-    /// [`BdevError::ConfigFile`], [`BdevError::ConfigInvalid`].
+    /// [`BdevError::ConfigFile`], [`BdevError::RecordInvalid`].
     pub fn set_loan(
         state_dir: &Path,
         address: PciAddress,
@@ -383,7 +383,8 @@ mod tests {
         {
             fs::write(state.path().join(RECORD_FILE), text).unwrap();
             let refused = PrepareRecord::load(state.path()).unwrap_err();
-            assert!(matches!(refused, BdevError::ConfigInvalid { .. }), "{refused}");
+            assert!(matches!(refused, BdevError::RecordInvalid { .. }), "{refused}");
+            assert!(!refused.resolution().contains("configuration file"), "{refused}");
         }
     }
 }
