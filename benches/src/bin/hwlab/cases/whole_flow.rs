@@ -14,6 +14,8 @@ use crate::guest::{Disks, Guest, Lab};
 use crate::hardware::{Controller, Hardware};
 use crate::medium;
 
+/// The port on which the guests listen.
+const PORT: u16 = 10001;
 const UP: Duration = Duration::from_secs(120);
 /// How long a member is suspected before it is given up, in milliseconds; emulated processors stall for a while.
 const SUSPECTED_MS: u32 = 8000;
@@ -301,7 +303,8 @@ fn looks(dmg: &Dmg<'_>, both: &str) -> Result<()> {
     Ok(())
 }
 
-/// One file for both, as it is proposed, checked by the program that will read it; then what an emulated data plane needs.
+/// A file for each, alike but for the forwarded port by which it was asked; one with the port that the guests listen on, checked by the
+/// program that will read it; then what an emulated data plane needs.
 fn proposal(
     lab: &Lab,
     dmg: &Dmg<'_>,
@@ -314,10 +317,19 @@ fn proposal(
         ["config", "generate", "-r", first.lan, "-p", "ofi+tcp", "--net-ifaces", link.trim()];
     let (yaml, notes) = dmg.run(both, &arguments)?;
     lab.keep("config_generate.txt", &format!("$ dmg {}\n{yaml}{notes}", arguments.join(" ")))?;
-    ensure!(
-        !yaml.contains("\n---\n") && yaml.contains("class: dcpm") && yaml.contains("class: nvme"),
-        "{yaml}{notes}"
-    );
+    let (one, other) = yaml.split_once("\n---\n").with_context(|| yaml.clone())?;
+    let at = |text: &str, address: &str| {
+        let (_, port) = address.split_once(':')?;
+        let (head, text) = text.split_once("name: ")?;
+        let (asked, ours) = (format!("\nport: {port}\n"), format!("\nport: {PORT}\n"));
+        let fits = head.contains(address) && text.contains(&asked);
+        fits.then(|| format!("name: {}\n", text.trim_end().replace(&asked, &ours)))
+    };
+    let (first_host, second_host) = both.split_once(',').context("two hosts")?;
+    let (one, other) = (at(one, first_host), at(other, second_host));
+    ensure!(one.is_some() && one == other, "{yaml}");
+    let yaml = one.unwrap_or_default();
+    ensure!(yaml.contains("class: dcpm") && yaml.contains("class: nvme"), "{yaml}{notes}");
     // The other node has persistent memory and nothing else, which is said.
     ensure!(
         notes.contains("no engine there: NUMA node 1 has 1 persistent memory namespace and"),
